@@ -1,0 +1,22 @@
+"""The policy protocol: what a collector or an evaluation needs of anything that acts."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from genrl.data.conditions import Conditions
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Acts in B environments at once and keeps its state per environment.
+
+    Squashing and normalisation are the policy's own business: observations come as the vector environment gives them
+    (array, dict or tuple of arrays, B rows first, native units), actions go back as the vector environment takes them.
+    """
+
+    def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
+        """A new episode begins where ``mask`` (B,) is true; its randomness comes from ``seeds`` (B,) int64."""
+
+    def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
+        """Actions for all B environments, inside the action space."""

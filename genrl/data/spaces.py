@@ -1,0 +1,95 @@
+"""Gymnasium spaces as a flat list of leaves, and the way back without loss.
+
+A leaf is a Box, Discrete, MultiDiscrete or MultiBinary inside any nesting of Dict and Tuple. Its path joins keys and
+tuple positions with "/"; the path of a space that is itself a leaf is the empty string.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from minari.serialization import deserialize_space, serialize_space
+from torch import Tensor
+
+from genrl.data.errors import UnsupportedSpaceError
+
+LEAF_SPACES = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)
+
+Leaves = dict[str, Tensor]
+"""Path of a leaf -> tensor of its native dtype, rows first."""
+
+
+def leaf_spaces(space: gym.Space) -> dict[str, gym.Space]:
+    """All leaves of ``space`` by path, in the space's own order.
+
+    Raises:
+        UnsupportedSpaceError: a leaf is of another kind (Text, Graph, Sequence, ...).
+    """
+    return dict(_walk(space, ()))
+
+
+def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:
+    if isinstance(space, gym.spaces.Dict):
+        for key, child in space.spaces.items():
+            if "/" in str(key):
+                raise UnsupportedSpaceError(f"The key {key!r} of a Dict space contains '/'; rename it.")
+            yield from _walk(child, (*path, str(key)))
+    elif isinstance(space, gym.spaces.Tuple):
+        for index, child in enumerate(space.spaces):
+            yield from _walk(child, (*path, str(index)))
+    elif isinstance(space, LEAF_SPACES):
+        yield "/".join(path), space
+    else:
+        where = "/".join(path) or "the space itself"
+        raise UnsupportedSpaceError(
+            f"{type(space).__name__} at {where} is not supported; "
+            "supported are Box, Discrete, MultiDiscrete, MultiBinary and Dict or Tuple of these."
+        )
+
+
+def flatten(space: gym.Space, value: Any) -> dict[str, np.ndarray]:
+    """Split a (batched) value of ``space`` into its leaves by path; arrays are not copied."""
+    if isinstance(space, gym.spaces.Dict):
+        children = [(key, child, value[key]) for key, child in space.spaces.items()]
+    elif isinstance(space, gym.spaces.Tuple):
+        children = [(str(i), child, value[i]) for i, child in enumerate(space.spaces)]
+    else:
+        return {"": np.asarray(value)}
+    leaves = {}
+    for key, child, part in children:
+        for path, leaf in flatten(child, part).items():
+            leaves[f"{key}/{path}" if path else str(key)] = leaf
+    return leaves
+
+
+def unflatten(space: gym.Space, leaves: Mapping[str, Any]) -> Any:
+    """The inverse of ``flatten``: leaves by path back into nested dictionaries and tuples."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: unflatten(child, _below(leaves, key)) for key, child in space.spaces.items()}
+    if isinstance(space, gym.spaces.Tuple):
+        return tuple(unflatten(child, _below(leaves, str(i))) for i, child in enumerate(space.spaces))
+    return leaves[""]
+
+
+def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
+    below = {path[len(key) + 1 :]: leaf for path, leaf in leaves.items() if path.startswith(f"{key}/")}
+    if key in leaves:
+        below[""] = leaves[key]
+    return below
+
+
+def to_tensors(leaves: Mapping[str, np.ndarray]) -> Leaves:
+    """Numpy leaves as tensors of the same dtype (copied only where torch needs it)."""
+    return {path: torch.from_numpy(np.ascontiguousarray(leaf)) for path, leaf in leaves.items()}
+
+
+def space_to_json(space: gym.Space) -> str:
+    """The space as JSON, in Minari's own format."""
+    return serialize_space(space)
+
+
+def space_from_json(text: str) -> gym.Space:
+    """The inverse of ``space_to_json``."""
+    return deserialize_space(text)
