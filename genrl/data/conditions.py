@@ -46,6 +46,6 @@ class Conditions:
             if batch is not None and value.shape[0] != batch:
                 raise ConditionError(f"The condition '{name}' has {value.shape[0]} rows for a batch of {batch}.")
 
-    def rows(self, index: slice) -> Conditions:
+    def rows(self, index: slice | Tensor) -> Conditions:
         """The same conditions for part of the batch."""
         return replace(self, **{name: value[index] for name, value in self.given().items()})

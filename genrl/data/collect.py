@@ -1,0 +1,127 @@
+"""Collect episodes with any policy: the same data set whatever the number of environments side by side."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from genrl.data.conditions import Conditions
+from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
+from genrl.data.episodes import DatasetCard, Episodes, concatenate
+from genrl.data.errors import ConfigurationError
+from genrl.data.policy import Policy
+from genrl.data.randomness import EpisodeSeeds
+from genrl.data.record import Record
+
+ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
+"""(episode index, the episode's own generator) -> the ``options`` of that episode's reset."""
+
+
+def collect(
+    env: EnvLike,
+    policy: Policy,
+    episodes: int,
+    seed: int,
+    *,
+    num_envs: int = 8,
+    conditions: Conditions | None = None,
+    deterministic: bool = False,
+    max_steps: int | None = None,
+    progress: bool = False,
+    env_kwargs: Mapping[str, Any] | None = None,
+    reset_options: ResetOptions | None = None,
+) -> Episodes:
+    """Run ``policy`` for whole episodes and keep everything, T + 1 observations included.
+
+    Episode e draws its reset seed, its policy seed and its reset options from (seed, e) alone, and episodes come back
+    in the order of their index: the data depend neither on ``num_envs`` nor on which episode finishes first.
+
+    Args:
+        env: environment id, Gymnasium specification, or a function that makes an environment.
+        policy: anything that follows the policy protocol.
+        episodes: how many episodes to collect.
+        seed: the one source of all randomness.
+        num_envs: environments stepped side by side in this process.
+        conditions: row e is passed to the policy while it acts in episode e.
+        deterministic: passed on to the policy.
+        max_steps: an episode that is still running after so many steps is truncated.
+        progress: show a progress bar.
+        env_kwargs: passed to the maker of the environment.
+        reset_options: options for each episode's reset, e.g. the start and goal cells of a maze.
+
+    Returns:
+        Episodes with float64 rewards, every numeric info that is present at each step, and the environment's
+        specification in the card. Where an environment both terminates and truncates, termination counts.
+
+    Raises:
+        ConfigurationError: an unknown environment id, or a count below one.
+        ConditionError: ``conditions`` do not have one row per episode.
+        AlignmentError, NonFiniteError, OutOfSpaceError: the policy's actions do not fit the action space.
+    """
+    for name, count in (("episodes", episodes), ("num_envs", num_envs), ("max_steps", max_steps)):
+        if count is not None and count < 1:
+            raise ConfigurationError(f"{name} must be at least 1, not {count}.")
+    if conditions is not None:
+        conditions.require("collect", set(conditions.given()), batch=episodes)
+    lockstep = Lockstep([make_env(env, env_kwargs) for _ in range(min(num_envs, episodes))])
+    plans = [EpisodeSeeds.of(seed, index) for index in range(episodes)]
+    finished: dict[int, Episodes] = {}
+    try:
+        played = _play(lockstep, policy, plans, conditions, deterministic, max_steps, reset_options)
+        for index, episode in tqdm(played, total=episodes, unit="episode", disable=not progress):
+            finished[index] = episode
+    finally:
+        lockstep.close()
+    together = concatenate(_with_shared_infos([finished[index] for index in range(episodes)]))
+    return replace(together, card=DatasetCard(env_spec=env_spec_json(lockstep.envs[0])))
+
+
+def _play(
+    lockstep: Lockstep,
+    policy: Policy,
+    plans: list[EpisodeSeeds],
+    conditions: Conditions | None,
+    deterministic: bool,
+    max_steps: int | None,
+    reset_options: ResetOptions | None,
+) -> Iterator[tuple[int, Episodes]]:
+    """Yield (index, episode) as episodes finish; a free environment takes the next episode that waits."""
+    size = len(lockstep)
+    running = np.arange(size)  # the episode in each environment
+    active, fresh = np.ones(size, bool), np.ones(size, bool)
+    records: dict[int, Record] = {}
+    started = size
+    while active.any():
+        if fresh.any():
+            for slot in np.flatnonzero(fresh):
+                index = int(running[slot])
+                seeds = plans[index]
+                options = reset_options(index, seeds.options) if reset_options else None
+                lockstep.reset(slot, seeds.reset, options)
+                records[slot] = Record(lockstep, slot, seeds.reset)
+            policy.reset(fresh.copy(), np.array([plans[index].policy for index in running], dtype=np.int64))
+            wishes = None if conditions is None else conditions.rows(torch.from_numpy(running))
+            fresh[:] = False
+        actions = lockstep.checked(policy.act(lockstep.batch(), wishes, deterministic), active)
+        for slot in np.flatnonzero(active):
+            records[slot].add(actions, lockstep.step(slot, actions), max_steps)
+            if not records[slot].over:
+                continue
+            yield int(running[slot]), records[slot].episode()
+            active[slot] = fresh[slot] = started < len(plans)
+            if started < len(plans):
+                running[slot], started = started, started + 1
+
+
+def _with_shared_infos(parts: list[Episodes]) -> list[Episodes]:
+    """The episodes with only those infos that have one shape throughout."""
+
+    def same_everywhere(path: str) -> bool:
+        shapes = {part.infos[path].shape[1:] if path in part.infos else None for part in parts}
+        return len(shapes) == 1 and None not in shapes
+
+    shared = [path for path in parts[0].infos if same_everywhere(path)]
+    return [replace(part, infos={path: part.infos[path] for path in shared}) for part in parts]

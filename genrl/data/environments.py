@@ -1,0 +1,157 @@
+"""Environments by id, and several of them stepped side by side."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from genrl.data.errors import AlignmentError, ConfigurationError, NonFiniteError, OutOfSpaceError
+from genrl.data.spaces import flatten, leaf_spaces, unflatten
+
+EnvLike = str | EnvSpec | Callable[[], gym.Env]
+"""An environment id, a Gymnasium specification, or anything that makes an environment when called."""
+
+
+def make_env(env: EnvLike, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
+    """Make one environment; the ids of gymnasium_robotics are registered when first asked for.
+
+    Raises:
+        ConfigurationError: no environment of that id is registered.
+    """
+    kwargs = dict(env_kwargs or {})
+    if isinstance(env, str):
+        _register(env)
+    if isinstance(env, str | EnvSpec):
+        return gym.make(env, **kwargs)
+    return env(**kwargs)
+
+
+def _register(env_id: str) -> None:
+    """Make sure that ``env_id`` is registered."""
+    try:
+        gym.spec(env_id)
+    except gym.error.Error:
+        import gymnasium_robotics  # slow to import, so only where an id asks for it
+
+        gym.register_envs(gymnasium_robotics)
+        try:
+            gym.spec(env_id)
+        except gym.error.Error as error:
+            raise ConfigurationError(
+                f"No environment '{env_id}' is registered ({error}) Check the id with gymnasium.pprint_registry(), "
+                "import the package that registers it, or pass a function that makes the environment."
+            ) from error
+
+
+def env_spec_json(env: gym.Env) -> str | None:
+    """The environment's specification as JSON; None if it has none or one that JSON cannot hold."""
+    if env.spec is None:
+        return None
+    try:
+        return env.spec.to_json()
+    except (TypeError, ValueError):
+        return None
+
+
+class StepResult(NamedTuple):
+    """What one environment answered to one action."""
+
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class Lockstep:
+    """B environments side by side, none of which ever resets itself (Gymnasium's ``AutoresetMode.DISABLED``).
+
+    Unlike Gymnasium's ``SyncVectorEnv``, each environment is reset with options of its own, and finished ones simply
+    rest. ``observations`` holds the current observation of each environment, leaf path -> (B, *shape).
+    """
+
+    def __init__(self, envs: list[gym.Env]) -> None:
+        self.envs = envs
+        self.observation_space = envs[0].observation_space
+        self.action_space = envs[0].action_space
+        self.observations = {
+            path: np.zeros((len(envs), *(leaf.shape or ())), leaf.dtype)
+            for path, leaf in leaf_spaces(self.observation_space).items()
+        }
+        self._action_leaves = leaf_spaces(self.action_space)
+
+    def __len__(self) -> int:
+        return len(self.envs)
+
+    def batch(self) -> Any:
+        """A copy of all current observations, nested as in the observation space, B rows first."""
+        return unflatten(self.observation_space, {path: leaf.copy() for path, leaf in self.observations.items()})
+
+    def reset(self, slot: int, seed: int, options: dict[str, Any] | None = None) -> None:
+        """Begin a new episode in one environment."""
+        observation, _ = self.envs[slot].reset(seed=seed, options=options)
+        self._observe(slot, observation)
+
+    def step(self, slot: int, actions: Mapping[str, np.ndarray]) -> StepResult:
+        """Step one environment with its row of ``actions`` (leaf path -> (B, *shape))."""
+        action = unflatten(self.action_space, {path: leaf[slot].copy() for path, leaf in actions.items()})
+        observation, reward, terminated, truncated, info = self.envs[slot].step(action)
+        self._observe(slot, observation)
+        return StepResult(float(reward), bool(terminated), bool(truncated), info)
+
+    def _observe(self, slot: int, observation: Any) -> None:
+        for path, leaf in flatten(self.observation_space, observation).items():
+            self.observations[path][slot] = leaf
+
+    def checked(self, actions: Any, active: np.ndarray) -> dict[str, np.ndarray]:
+        """A policy's actions as leaves in the action space's dtype, checked where ``active`` (B,) is true.
+
+        Raises:
+            AlignmentError: a leaf's shape is not (B, *shape) or its dtype does not fit.
+            NonFiniteError: an action is NaN or infinite.
+            OutOfSpaceError: an action lies outside the action space.
+        """
+        leaves = {}
+        for path, leaf in flatten(self.action_space, actions).items():
+            space = self._action_leaves[path]
+            expected = (len(self), *(space.shape or ()))
+            if leaf.shape != expected or not np.can_cast(leaf.dtype, space.dtype, "same_kind"):
+                raise AlignmentError(
+                    f"The policy returned actions{_at(path)} of shape {leaf.shape} and dtype {leaf.dtype}; "
+                    f"the environments take {expected} of {space.dtype}."
+                )
+            _check_inside(space, leaf[active], path)
+            leaves[path] = leaf.astype(space.dtype)
+        return leaves
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self.envs:
+            env.close()
+
+
+def _check_inside(space: gym.Space, leaf: np.ndarray, path: str) -> None:
+    if not np.isfinite(leaf).all():
+        raise NonFiniteError(f"The policy returned actions{_at(path)} that are NaN or infinite.")
+    low, high = bounds(space)
+    if (leaf < low).any() or (leaf > high).any():
+        raise OutOfSpaceError(
+            f"The policy returned actions{_at(path)} between {leaf.min()} and {leaf.max()}, outside {space}; "
+            "clip or squash them in the policy."
+        )
+
+
+def bounds(space: gym.Space) -> tuple[Any, Any]:
+    """Smallest and largest value of a leaf space, inclusive (numbers or arrays that broadcast to its shape)."""
+    if isinstance(space, gym.spaces.Box):
+        return space.low, space.high
+    if isinstance(space, gym.spaces.Discrete):
+        return space.start, space.start + space.n - 1
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return space.start, space.start + space.nvec - 1
+    return 0, 1  # MultiBinary
+
+
+def _at(path: str) -> str:
+    return f" at '{path}'" if path else ""
