@@ -48,7 +48,7 @@ PRELIMINARY_BELOW = 5
 QUICK_SECONDS = 60.0
 
 _DOTTED = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
-_DECIMAL = re.compile(r"\b\d+\.\d+\b")
+_DECIMAL = re.compile(r"\d\.\d")
 
 Values = Mapping[str, float]
 
@@ -159,8 +159,8 @@ def compute_missing(benchmark: Benchmark, cells: Sequence[Cell], store: CellStor
     except BrokenExecutor as error:
         _say(f"a process died ({error}); what is done is kept")
         failed += len(running)
-    if pending:
-        _say(f"{len(pending)} cells are left for a later run")
+    if left := len(pending) + len(running):
+        _say(f"{left} cells are left for a later run")
     return failed
 
 
