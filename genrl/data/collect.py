@@ -10,10 +10,10 @@ from tqdm.auto import tqdm
 
 from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
+from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.policy import Policy
-from genrl.data.randomness import EpisodeSeeds
 from genrl.data.record import Record
 
 ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
@@ -97,17 +97,18 @@ def _play(
     while active.any():
         if fresh.any():
             for slot in np.flatnonzero(fresh):
-                index = int(running[slot])
-                seeds = plans[index]
-                options = reset_options(index, seeds.options) if reset_options else None
+                seeds = plans[running[slot]]
+                options = reset_options(int(running[slot]), seeds.options) if reset_options else None
                 lockstep.reset(slot, seeds.reset, options)
-                records[slot] = Record(lockstep, slot, seeds.reset)
+            records |= {slot: Record(lockstep, slot, plans[running[slot]].reset) for slot in np.flatnonzero(fresh)}
             policy.reset(fresh.copy(), np.array([plans[index].policy for index in running], dtype=np.int64))
             wishes = None if conditions is None else conditions.rows(torch.from_numpy(running))
             fresh[:] = False
         actions = lockstep.checked(policy.act(lockstep.batch(), wishes, deterministic), active)
-        for slot in np.flatnonzero(active):
-            records[slot].add(actions, lockstep.step(slot, actions), max_steps)
+        results = {slot: lockstep.step(slot, actions) for slot in np.flatnonzero(active)}
+        after = lockstep.snapshot()
+        for slot, result in results.items():
+            records[slot].add(actions, result, after, max_steps)
             if not records[slot].over:
                 continue
             yield int(running[slot]), records[slot].episode()

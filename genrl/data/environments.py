@@ -79,14 +79,19 @@ class Lockstep:
             path: np.zeros((len(envs), *(leaf.shape or ())), leaf.dtype)
             for path, leaf in leaf_spaces(self.observation_space).items()
         }
+        self._keys = {path: _keys(self.observation_space, path) for path in self.observations}
         self._action_leaves = leaf_spaces(self.action_space)
 
     def __len__(self) -> int:
         return len(self.envs)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """A copy of all current observations: leaf path -> (B, *shape)."""
+        return {path: leaf.copy() for path, leaf in self.observations.items()}
+
     def batch(self) -> Any:
         """A copy of all current observations, nested as in the observation space, B rows first."""
-        return unflatten(self.observation_space, {path: leaf.copy() for path, leaf in self.observations.items()})
+        return unflatten(self.observation_space, self.snapshot())
 
     def reset(self, slot: int, seed: int, options: dict[str, Any] | None = None) -> None:
         """Begin a new episode in one environment."""
@@ -101,7 +106,10 @@ class Lockstep:
         return StepResult(float(reward), bool(terminated), bool(truncated), info)
 
     def _observe(self, slot: int, observation: Any) -> None:
-        for path, leaf in flatten(self.observation_space, observation).items():
+        for path, keys in self._keys.items():
+            leaf = observation
+            for key in keys:
+                leaf = leaf[key]
             self.observations[path][slot] = leaf
 
     def checked(self, actions: Any, active: np.ndarray) -> dict[str, np.ndarray]:
@@ -129,6 +137,16 @@ class Lockstep:
         """Close all environments."""
         for env in self.envs:
             env.close()
+
+
+def _keys(space: gym.Space, path: str) -> list[str | int]:
+    """The keys and positions that lead to the leaf at ``path``."""
+    keys: list[str | int] = []
+    for name in path.split("/") if path else []:
+        key = int(name) if isinstance(space, gym.spaces.Tuple) else name
+        keys.append(key)
+        space = space[key]  # type: ignore[index]
+    return keys
 
 
 def _check_inside(space: gym.Space, leaf: np.ndarray, path: str) -> None:

@@ -11,37 +11,37 @@ from genrl.data.environments import Lockstep, StepResult
 from genrl.data.episodes import Episodes
 from genrl.data.spaces import to_tensors
 
-Rows = defaultdict[str, list[Any]]
+NumpyLeaves = Mapping[str, np.ndarray]
 
 
 class Record:
-    """Grows by one transition a step, in the environment at ``slot``; begins with the current observation."""
+    """Grows by one transition a step, in the environment at ``slot``; begins with its current observation.
+
+    Batches are kept as they come, B rows each, and cut to the episode's own row at the end: nothing may write to them.
+    """
 
     def __init__(self, lockstep: Lockstep, slot: int, seed: int) -> None:
         self._lockstep, self._slot, self._seed = lockstep, slot, seed
-        self._observations, self._actions, self._infos = Rows(list), Rows(list), Rows(list)
+        self._observations: list[NumpyLeaves] = [lockstep.snapshot()]
+        self._actions: list[NumpyLeaves] = []
         self._rewards: list[float] = []
+        self._infos: defaultdict[str, list[Any]] = defaultdict(list)
         self.terminated = self.truncated = False
-        self._append(self._observations, lockstep.observations)
 
     @property
     def over(self) -> bool:
         """Whether the episode has ended."""
         return self.terminated or self.truncated
 
-    def add(self, actions: Mapping[str, np.ndarray], result: StepResult, max_steps: int | None) -> None:
-        """The transition that the environment has just made."""
-        self._append(self._actions, actions)
-        self._append(self._observations, self._lockstep.observations)
+    def add(self, actions: NumpyLeaves, result: StepResult, after: NumpyLeaves, max_steps: int | None) -> None:
+        """One transition: the batch of actions, what the environment answered, and the batch of observations after."""
+        self._actions.append(actions)
+        self._observations.append(after)
         self._rewards.append(result.reward)
         for path, value in _numeric(result.info):
             self._infos[path].append(value)
         self.terminated = result.terminated
         self.truncated = (result.truncated or len(self._rewards) == max_steps) and not result.terminated
-
-    def _append(self, rows: Rows, batch: Mapping[str, np.ndarray]) -> None:
-        for path, leaf in batch.items():
-            rows[path].append(leaf[self._slot].copy())
 
     def episode(self) -> Episodes:
         """The finished episode."""
@@ -50,8 +50,8 @@ class Record:
         return Episodes(
             observation_space=self._lockstep.observation_space,
             action_space=self._lockstep.action_space,
-            observations=to_tensors({path: np.stack(rows) for path, rows in self._observations.items()}),
-            actions=to_tensors({path: np.stack(rows) for path, rows in self._actions.items()}),
+            observations=to_tensors(self._own(self._observations)),
+            actions=to_tensors(self._own(self._actions)),
             rewards=torch.tensor(self._rewards, dtype=torch.float64),
             terminations=last & self.terminated,
             truncations=last & self.truncated,
@@ -59,6 +59,11 @@ class Record:
             infos=to_tensors(dict(_complete(self._infos, steps))),
             seeds=torch.tensor([self._seed]),
         )
+
+    def _own(self, batches: list[NumpyLeaves]) -> dict[str, np.ndarray]:
+        """Leaf path -> (rows, *shape) of this episode's environment."""
+        row = slice(self._slot, self._slot + 1)
+        return {path: np.concatenate([batch[path][row] for batch in batches]) for path in batches[0]}
 
 
 def _numeric(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -72,7 +77,7 @@ def _numeric(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value.copy()
 
 
-def _complete(infos: Rows, steps: int) -> Iterator[tuple[str, np.ndarray]]:
+def _complete(infos: Mapping[str, list[Any]], steps: int) -> Iterator[tuple[str, np.ndarray]]:
     """Infos that were given at every step with one shape."""
     for path, rows in infos.items():
         if len(rows) == steps and len({np.shape(row) for row in rows}) == 1:

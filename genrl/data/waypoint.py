@@ -12,8 +12,8 @@ import gymnasium as gym
 import numpy as np
 
 from genrl.data.conditions import Conditions
+from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConditionError, ConfigurationError, UnsupportedSpaceError
-from genrl.data.randomness import EpisodeGenerators
 
 WALL = 1
 NO_PATH = -1
