@@ -1,0 +1,245 @@
+from dataclasses import fields
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from genrl.data.collect import collect
+from genrl.data.conditions import Conditions
+from genrl.data.environments import make_env
+from genrl.data.errors import (
+    AlignmentError,
+    ConditionError,
+    ConfigurationError,
+    NonFiniteError,
+    OutOfSpaceError,
+)
+from genrl.data.policies import CallablePolicy, RandomPolicy
+from genrl.data.spaces import leaf_spaces
+from genrl.data.waypoint import WaypointPolicy
+
+NESTED = spaces.Dict(
+    {
+        "count": spaces.Discrete(100),
+        "parts": spaces.Tuple([spaces.Box(-10, 10, (2,), np.float32), spaces.MultiBinary(3)]),
+    }
+)
+
+
+class Countdown(gym.Env):
+    """Ends after a number of steps drawn at reset; observes (step, action taken) and reuses its arrays."""
+
+    observation_space = NESTED
+    action_space = spaces.Dict({"turn": spaces.Box(-1, 1, (2,)), "gear": spaces.Discrete(3, start=1)})
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        self.length = (options or {}).get("length") or int(self.np_random.integers(1, 9))
+        self.turn = np.zeros(2, np.float32)
+        self.info_array = np.zeros(2)
+        return self._observe(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.turn[:] = action["turn"] * action["gear"]
+        self.info_array[:] = self.steps
+        info = {
+            "steps": self.steps,
+            "array": self.info_array,
+            "nested": {"even": self.steps % 2 == 0},
+            "words": "not numeric",
+            "ragged": np.zeros(self.steps),
+        }
+        if self.steps > 1:
+            info["late"] = 1.0
+        over = self.steps == self.length
+        even = self.length % 2 == 0
+        return self._observe(), float(self.steps), over and even, over, info
+
+    def _observe(self):
+        return {"count": self.steps, "parts": (self.turn, np.array([1, 0, self.steps % 2], np.int8))}
+
+
+def same(first, second):
+    for field in fields(first):
+        a, b = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(a, torch.Tensor):
+            assert torch.equal(a, b), field.name
+        elif isinstance(a, dict):
+            assert a.keys() == b.keys()
+            assert all(torch.equal(a[k], b[k]) for k in a), field.name
+        else:
+            assert a == b, field.name
+    return True
+
+
+@pytest.mark.parametrize(
+    ("env", "policy", "kwargs"),
+    [
+        (Countdown, RandomPolicy(Countdown.action_space), None),
+        ("CartPole-v1", RandomPolicy(spaces.Discrete(2)), None),
+        (
+            "PointMaze_UMaze-v3",
+            WaypointPolicy.for_env(make_env("PointMaze_UMaze-v3"), noise=0.4),
+            {"continuing_task": False, "max_episode_steps": 90},
+        ),
+    ],
+)
+def test_data_do_not_depend_on_the_number_of_environments(env, policy, kwargs):
+    runs = [collect(env, policy, 11, seed=5, num_envs=n, env_kwargs=kwargs) for n in (1, 3, 8, 50)]
+    assert len(set(runs[0].lengths.tolist())) > 1
+    assert all(same(runs[0], run) for run in runs[1:])
+    other = collect(env, policy, 11, seed=6, env_kwargs=kwargs)
+    assert not torch.equal(other.seeds, runs[0].seeds)
+
+
+def test_more_episodes_begin_with_the_same_ones():
+    policy = RandomPolicy(Countdown.action_space)
+    assert same(collect(Countdown, policy, 4, seed=1), collect(Countdown, policy, 9, seed=1)[:4])
+
+
+def test_replaying_the_actions_gives_the_same_episodes():
+    data = collect("Hopper-v5", RandomPolicy(make_env("Hopper-v5").action_space), 5, seed=2, num_envs=2)
+    env = gym.make("Hopper-v5")
+    for e in range(len(data)):
+        episode = data[e]
+        observation, _ = env.reset(seed=int(episode.seeds[0]))
+        np.testing.assert_array_equal(episode.observations[""][0].numpy(), observation)
+        for t in range(int(episode.lengths[0])):
+            observation, reward, terminated, truncated, info = env.step(episode.actions[""][t].numpy())
+            np.testing.assert_array_equal(episode.observations[""][t + 1].numpy(), observation)
+            assert episode.rewards[t] == reward
+            assert episode.terminations[t] == terminated
+            assert episode.truncations[t] == truncated
+            assert episode.infos["x_position"][t] == info["x_position"]
+        assert terminated
+
+
+def test_nested_spaces_keep_their_dtypes_and_every_step_its_own_values():
+    data = collect(Countdown, RandomPolicy(Countdown.action_space), 6, seed=0, num_envs=4)
+    for space, leaves in ((data.observation_space, data.observations), (data.action_space, data.actions)):
+        assert {k: torch.from_numpy(np.zeros(1, s.dtype)).dtype for k, s in leaf_spaces(space).items()} == {
+            k: leaf.dtype for k, leaf in leaves.items()
+        }
+    for e in range(6):
+        episode = data[e]
+        steps = torch.arange(int(episode.lengths[0]) + 1)
+        assert torch.equal(episode.observations["count"], steps)
+        assert torch.equal(episode.rewards, steps[1:].double())
+        assert torch.equal(episode.infos["array"], steps[1:, None].double().expand(-1, 2))
+        expected = episode.actions["turn"] * episode.actions["gear"][:, None]
+        assert torch.equal(episode.observations["parts/0"][1:], expected)
+        assert torch.equal(episode.infos["nested/even"], steps[1:] % 2 == 0)
+    assert set(data.infos) == {"steps", "array", "nested/even"}
+
+
+def test_each_episode_ends_with_exactly_one_flag():
+    data = collect(Countdown, RandomPolicy(Countdown.action_space), 20, seed=0)
+    last = data.transition_starts + data.lengths - 1
+    assert torch.equal(data.terminations[last], data.lengths % 2 == 0)  # ends both ways: termination counts
+    assert torch.equal(data.truncations[last], data.lengths % 2 == 1)
+    assert int(data.terminations.sum() + data.truncations.sum()) == 20
+
+
+def test_max_steps_truncates_what_still_runs():
+    whole = collect(Countdown, RandomPolicy(Countdown.action_space), 20, seed=0)
+    cut = collect(Countdown, RandomPolicy(Countdown.action_space), 20, seed=0, max_steps=4)
+    assert torch.equal(cut.lengths, whole.lengths.clamp(max=4))
+    last = cut.transition_starts + cut.lengths - 1
+    assert torch.equal(cut.terminations[last], (whole.lengths <= 4) & (whole.lengths % 2 == 0))
+    assert torch.equal(cut.truncations[last], ~cut.terminations[last])
+
+
+def test_options_are_the_episodes_own():
+    def options(index, generator):
+        return {"length": index + 1, "unused": generator.integers(5)}
+
+    data = collect(Countdown, RandomPolicy(Countdown.action_space), 5, seed=0, num_envs=3, reset_options=options)
+    assert data.lengths.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_maze_cells_can_be_chosen():
+    data = collect(
+        "PointMaze_UMaze-v3",
+        RandomPolicy(spaces.Box(-1, 1, (2,))),
+        4,
+        seed=0,
+        max_steps=1,
+        reset_options=lambda index, _: {"reset_cell": np.array([1, 1]), "goal_cell": np.array([3, 1 + index % 3])},
+    )
+    starts = data.observations["achieved_goal"][data.observation_starts]
+    goals = data.observations["desired_goal"][data.observation_starts]
+    assert (starts - torch.tensor([-1.0, 1.0])).abs().max() <= 0.25
+    assert (goals - torch.tensor([[-1.0, -1.0], [0.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])).abs().max() <= 0.25
+
+
+def test_the_card_brings_the_environment_back():
+    data = collect("PointMaze_UMaze-v3", RandomPolicy(spaces.Box(-1, 1, (2,))), 1, seed=0, max_steps=2)
+    again = gym.make(EnvSpec.from_json(data.card.env_spec))
+    assert again.observation_space == data.observation_space
+    from_spec = collect(again.spec, RandomPolicy(spaces.Box(-1, 1, (2,))), 1, seed=0, max_steps=2)
+    assert torch.equal(from_spec.observations["observation"], data.observations["observation"])
+    assert collect(Countdown, RandomPolicy(Countdown.action_space), 1, seed=0).card.env_spec is None
+
+
+class Notebook:
+    """A policy that writes down what it is told."""
+
+    def __init__(self):
+        self.seeds, self.goals, self.asked = {}, {}, set()
+
+    def reset(self, mask, seeds):
+        self.mask, self.size = mask, len(mask)
+        for slot in np.flatnonzero(mask):
+            self.seeds.setdefault(slot, []).append(int(seeds[slot]))
+
+    def act(self, observations, conditions=None, deterministic=False):
+        self.asked.add(deterministic)
+        first = observations["count"] == 0
+        for slot in np.flatnonzero(first):
+            self.goals.setdefault(slot, []).append(float(conditions.goal[slot, 0]))
+        return {"turn": np.zeros((self.size, 2), np.float32), "gear": np.ones(self.size, np.int64)}
+
+
+def test_seeds_and_conditions_follow_the_episodes():
+    policy, lone = Notebook(), Notebook()
+    goal = torch.arange(10.0)[:, None]
+    conditions = Conditions(goal=goal)
+    collect(Countdown, policy, 10, seed=4, num_envs=3, conditions=conditions, deterministic=True)
+    collect(Countdown, lone, 10, seed=4, num_envs=1, conditions=conditions)
+    by_goal = {g: s for slot in policy.goals for g, s in zip(policy.goals[slot], policy.seeds[slot], strict=True)}
+    assert [by_goal[g] for g in goal[:, 0].tolist()] == lone.seeds[0]
+    assert lone.goals[0] == goal[:, 0].tolist()
+    assert policy.asked == {True}
+    assert lone.asked == {False}
+
+
+@pytest.mark.parametrize(
+    ("actions", "error", "message"),
+    [
+        (lambda o: np.zeros((len(o), 2)), AlignmentError, r"\(8, 2\).*\(8, 1\)"),
+        (lambda o: np.zeros(1), AlignmentError, "shape"),
+        (lambda o: np.full((len(o), 1), np.nan), NonFiniteError, "NaN"),
+        (lambda o: np.full((len(o), 1), 2.5), OutOfSpaceError, "clip"),
+    ],
+)
+def test_bad_actions_are_named(actions, error, message):
+    with pytest.raises(error, match=message):
+        collect("Pendulum-v1", CallablePolicy(actions), 8, seed=0)
+
+
+def test_bad_requests_are_named():
+    policy = RandomPolicy(Countdown.action_space)
+    with pytest.raises(ConfigurationError, match="Nonsense-v3"):
+        collect("Nonsense-v3", policy, 1, seed=0)
+    with pytest.raises(ConfigurationError, match="episodes"):
+        collect(Countdown, policy, 0, seed=0)
+    with pytest.raises(ConditionError, match="3 rows"):
+        collect(Countdown, policy, 2, seed=0, conditions=Conditions(goal=torch.zeros(3, 1)))
+    gears = CallablePolicy(lambda o: {"turn": np.zeros((1, 2)), "gear": np.ones(1)})
+    with pytest.raises(AlignmentError, match="dtype float64"):
+        collect(Countdown, gears, 1, seed=0)
