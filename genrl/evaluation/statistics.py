@@ -75,3 +75,12 @@ def paired_gain(arm: ArrayLike, control: ArrayLike, confidence: float = CONFIDEN
     if first.shape != second.shape:
         raise ValueError(f"A paired gain needs the same seeds in both arms; got {first.shape} and {second.shape}.")
     return bootstrap(first - second, confidence=confidence, seed=seed)
+
+
+def rate(outcomes: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Share of true ``outcomes`` (n,) with its Wilson interval, honest at 0 and 1 where resampling gives no width."""
+    flags = np.asarray(outcomes, dtype=bool)
+    if flags.size == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    bounds = stats.binomtest(int(flags.sum()), flags.size).proportion_ci(confidence, method="wilson")
+    return Interval(float(flags.mean()), float(bounds.low), float(bounds.high))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genrl.evaluation.statistics import bootstrap, interquartile_mean, paired_gain
+from genrl.evaluation.statistics import bootstrap, interquartile_mean, paired_gain, rate
 
 
 def test_interquartile_mean_drops_a_quarter_at_each_end():
@@ -36,3 +36,12 @@ def test_pairing_removes_what_seeds_share():
     assert 0.8 < gain.low < 1.0 < gain.high < 1.2
     with pytest.raises(ValueError, match="same seeds"):
         paired_gain([1.0, 2.0], [1.0])
+
+
+def test_rate_is_the_wilson_interval():
+    z = stats.norm.ppf(0.975)
+    interval = rate([True] * 45 + [False] * 5)
+    centre = (0.9 + z**2 / 100) / (1 + z**2 / 50)
+    half = z / (1 + z**2 / 50) * np.sqrt(0.9 * 0.1 / 50 + z**2 / (4 * 50**2))
+    assert (interval.value, interval.low, interval.high) == pytest.approx((0.9, centre - half, centre + half))
+    assert 0.9 < rate([True] * 50).low < 0.95

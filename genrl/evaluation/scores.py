@@ -1,0 +1,64 @@
+"""Normalised scores in percent: 0 is a random policy, 100 an expert (D4RL, Fu et al. 2020, arXiv:2004.07219)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from genrl.data.episodes import DatasetCard
+from genrl.data.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class ReferenceScores:
+    """The undiscounted returns that count as 0 and as 100 percent, and who measured them."""
+
+    minimum: float
+    maximum: float
+    source: str
+
+    def score(self, returns: ArrayLike) -> np.ndarray:
+        """Normalised score in percent, ``100 * (return - minimum) / (maximum - minimum)``, entry by entry."""
+        return 100.0 * (np.asarray(returns, dtype=np.float64) - self.minimum) / (self.maximum - self.minimum)
+
+
+def reference_scores(name: str) -> ReferenceScores:
+    """The published references of a D4RL family (``hopper``) or of an environment id (``Hopper-v5``).
+
+    Raises:
+        ConfigurationError: none are known under that name.
+    """
+    table = _table()
+    if (entry := table["scores"].get(_family(name) or name)) is None:
+        known = ", ".join(sorted(table["scores"]))
+        raise ConfigurationError(
+            f"No reference scores are known for '{name}'; known are {known}. "
+            "Set ref_min_score and ref_max_score in the data set's card instead."
+        )
+    return ReferenceScores(entry["min"], entry["max"], table["source"])
+
+
+def references_of(card: DatasetCard) -> ReferenceScores | None:
+    """The card's own reference scores; else the published ones of its environment; else None."""
+    if card.ref_min_score is not None and card.ref_max_score is not None:
+        return ReferenceScores(card.ref_min_score, card.ref_max_score, f"data set {card.dataset_id}")
+    for spec in (card.eval_env_spec, card.env_spec):
+        if spec is not None and (family := _family(json.loads(spec)["id"])):
+            return reference_scores(family)
+    return None
+
+
+@cache
+def _table() -> dict:
+    return json.loads(files("genrl.evaluation").joinpath("reference_scores.json").read_text(encoding="utf-8"))
+
+
+def _family(env_id: str) -> str | None:
+    """The D4RL family of an environment id, whatever its namespace and version."""
+    name = env_id.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
+    return next((key for key, entry in _table()["scores"].items() if name in entry.get("environments", ())), None)
