@@ -1,0 +1,54 @@
+"""Inpainting: entries that are known keep their values, the rest is generated around them.
+
+Source: "RePaint" (Lugmayr et al. 2022), https://arxiv.org/abs/2201.09865, and Diffuser (Janner et al. 2022) for the use
+in planning.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genrl.diffusion.denoiser import Estimate, Estimator, tabulate
+
+
+class Inpaint:
+    """A denoiser that knows some entries: there its estimate is the known value.
+
+    The path then carries the known entries by itself: whatever the sampler, they are alpha(t) known + sigma(t) eps at
+    every time and exactly known at the end. What the network makes of them is an approximation: it conditions on known
+    entries that are noised like the rest, not on their clean values, so that samples lean to the marginal where noise
+    is high. Stochastic samplers redraw that noise from step to step and come closer to the conditional distribution.
+
+    Args:
+        denoiser: the denoiser to wrap.
+        known: (B, ...) values; those outside ``mask`` are ignored.
+        mask: true where ``known`` counts, broadcastable to ``known``; None for wherever ``known`` is not NaN.
+        noise: (B, ...) unit noise that fixes eps at the known entries; None to leave it to the sampler's own state.
+    """
+
+    def __init__(
+        self, denoiser: Estimator, known: Tensor, mask: Tensor | None = None, noise: Tensor | None = None
+    ) -> None:
+        self.denoiser, self.path, self.noise = denoiser, denoiser.path, noise
+        self.mask = ~known.isnan() if mask is None else mask.to(torch.bool)
+        self.known = torch.where(self.mask, known, 0.0)
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, ...) noisy data at scalar or (B,) times to the estimate of x_0, known entries as they are."""
+        if self.noise is not None:
+            x = torch.where(self.mask, self.path.add_noise(self.known, t, self.noise), x)
+        return torch.where(self.mask, self.known, self.denoiser(x, t, condition))
+
+    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Estimate:
+        """The same at known times, see ``genrl.diffusion.denoiser.tabulate``."""
+        inner = tabulate(self.denoiser, times, x, condition)
+        levels = torch.tensor(times, dtype=torch.float64)
+        alpha, sigma = self.path.alpha(levels).unbind(), self.path.sigma(levels).tolist()
+
+        def estimate(i: int, x: Tensor) -> Tensor:
+            if self.noise is not None:
+                x = torch.where(self.mask, (self.known * alpha[i]).add_(self.noise, alpha=sigma[i]), x)
+            return torch.where(self.mask, self.known, inner(i, x))
+
+        return estimate

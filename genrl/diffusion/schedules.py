@@ -1,0 +1,78 @@
+"""Noise levels for training: which t a sample is noised to. All draw in float64 and return float32."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Schedule(Protocol):
+    """A distribution over times."""
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n,) times."""
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """ln(t) ~ N(mean, std^2) (Karras et al. 2022, section 5)."""
+
+    mean: float = -1.2
+    std: float = 1.2
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n,) times, float32."""
+        z = torch.randn(n, generator=generator, dtype=torch.float64)
+        return (self.mean + self.std * z).exp().float()
+
+
+@dataclass(frozen=True)
+class LogLogistic:
+    """ln(t) logistic around ``loc``, cut off at both ends (BESO, Reuss et al. 2023, https://arxiv.org/abs/2304.02532).
+
+    Args:
+        loc: median of ln(t) before the cut; ln(sigma_data) in the paper.
+        scale: scale of the logistic distribution.
+        low: lowest time.
+        high: highest time.
+    """
+
+    loc: float
+    scale: float = 0.5
+    low: float = 0.005
+    high: float = 1.0
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n,) times, float32."""
+        first, last = (1 / (1 + math.exp(-(math.log(t) - self.loc) / self.scale)) for t in (self.low, self.high))
+        u = first + (last - first) * torch.rand(n, generator=generator, dtype=torch.float64)
+        return (self.loc + self.scale * torch.logit(u)).exp().clamp(self.low, self.high).float()
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """ln(t) uniform between the logarithms of ``low`` and ``high``."""
+
+    low: float = 0.002
+    high: float = 80.0
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n,) times, float32."""
+        u = torch.rand(n, generator=generator, dtype=torch.float64)
+        return (math.log(self.low) + u * math.log(self.high / self.low)).exp().float()
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """t uniform between ``low`` and ``high``, the usual choice on VP and flow-matching paths."""
+
+    low: float = 1e-3
+    high: float = 1.0
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n,) times, float32."""
+        return (self.low + (self.high - self.low) * torch.rand(n, generator=generator, dtype=torch.float64)).float()
