@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
+from genrl.data.errors import AlignmentError, EmptyDatasetError
 from genrl.data.spaces import Leaves
 
 
@@ -18,7 +20,7 @@ class DatasetCard:
     """Who made a data set, from what, for which environment: everything Minari's metadata holds.
 
     ``env_spec`` and ``eval_env_spec`` are Gymnasium environment specifications as JSON; reference scores are raw
-    undiscounted returns.
+    undiscounted returns, each the mean over ``num_episodes_average_score`` episodes where that is known.
     """
 
     dataset_id: str | None = None
@@ -32,9 +34,10 @@ class DatasetCard:
     ref_min_score: float | None = None
     ref_max_score: float | None = None
     requirements: tuple[str, ...] = ()
+    num_episodes_average_score: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Episodes:
     """E episodes with N transitions in contiguous tensors of native dtype.
 
@@ -106,7 +109,7 @@ class Episodes:
             return last[self.episode_of_transition] - total + self.rewards.double()
         togo = self.rewards.double().clone()
         running = torch.zeros(len(self), dtype=torch.float64)
-        for back in range(int(self.lengths.max())):  # all episodes at once, from their last step
+        for back in range(max(self.lengths.tolist(), default=0)):  # all episodes at once, from their last step
             alive = (self.lengths > back).nonzero().squeeze(-1)
             rows = self.transition_starts[alive] + self.lengths[alive] - 1 - back
             running[alive] = togo[rows] + discount * running[alive]
@@ -114,8 +117,13 @@ class Episodes:
         return togo
 
     def select(self, index: Tensor | Sequence[int]) -> Episodes:
-        """The episodes at ``index``, in that order, copied into new contiguous tensors."""
-        index = torch.as_tensor(index, dtype=torch.int64)
+        """The episodes at ``index`` (positions, or a mask over all episodes), copied into new contiguous tensors.
+
+        Raises:
+            IndexError: an index is out of range.
+        """
+        index = torch.as_tensor(index)
+        index = index.nonzero().squeeze(-1) if index.dtype == torch.bool else index.to(torch.int64)
         lengths = self.lengths[index]
         transitions = _ranges(self.transition_starts[index], lengths)
         observations = _ranges(self.observation_starts[index], lengths + 1)
@@ -137,21 +145,39 @@ class Episodes:
 
     def __getitem__(self, index: int | slice) -> Episodes:
         """One episode (or a slice of them) as Episodes."""
-        everything = torch.arange(len(self))
-        return self.select(everything[index : index + 1 or None] if isinstance(index, int) else everything[index])
+        everything = range(len(self))
+        return self.select(everything[index] if isinstance(index, slice) else [everything[operator.index(index)]])
+
+    def __iter__(self) -> Iterator[Episodes]:
+        """Each episode by itself."""
+        return (self[index] for index in range(len(self)))
 
 
 def concatenate(parts: Sequence[Episodes]) -> Episodes:
     """All episodes of ``parts`` one after the other; spaces and card are those of the first part.
 
-    Infos that not every part has are left out. Unknown seeds become -1.
+    Infos that not every part has in the same form are left out. Unknown seeds become -1.
+
+    Raises:
+        EmptyDatasetError: there is no part.
+        AlignmentError: the parts have different observation or action leaves.
     """
+    if not parts:
+        raise EmptyDatasetError("There is nothing to concatenate: give at least one part.")
     first = parts[0]
+    parts = [part for part in parts if len(part)] or [first]
+    for number, part in enumerate(parts):
+        if _layout(part) != _layout(first):
+            raise AlignmentError(
+                f"Part {number} has the leaves {_layout(part)} and part 0 has {_layout(first)}; "
+                "concatenate only episodes of the same observations and actions."
+            )
 
     def joined(leaves: Sequence[Leaves]) -> Leaves:
-        shared = [path for path in leaves[0] if all(path in other for other in leaves)]
-        return {path: torch.cat([leaf[path] for leaf in leaves]) for path in shared}
+        return {path: torch.cat([leaf[path] for leaf in leaves]) for path in leaves[0]}
 
+    forms = [_info_forms(part) for part in parts]
+    shared = [path for path, form in forms[0].items() if all(other.get(path) == form for other in forms)]
     seeds = None
     if any(part.seeds is not None for part in parts):
         seeds = torch.cat([torch.full((len(p),), -1) if p.seeds is None else p.seeds for p in parts])
@@ -163,9 +189,22 @@ def concatenate(parts: Sequence[Episodes]) -> Episodes:
         terminations=torch.cat([part.terminations for part in parts]),
         truncations=torch.cat([part.truncations for part in parts]),
         lengths=torch.cat([part.lengths for part in parts]),
-        infos=joined([part.infos for part in parts]),
+        infos=joined([{path: part.infos[path] for path in shared} for part in parts]),
         seeds=seeds,
     )
+
+
+def _layout(part: Episodes) -> dict[str, tuple[int, ...]]:
+    """Shape of one row of every observation and action leaf."""
+    leaves = {f"observations/{path}": leaf for path, leaf in part.observations.items()}
+    leaves |= {f"actions/{path}": leaf for path, leaf in part.actions.items()}
+    return {path: tuple(leaf.shape[1:]) for path, leaf in leaves.items()}
+
+
+def _info_forms(part: Episodes) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Of every info: its rows per episode beyond T_e (0 or 1) and the shape of one row."""
+    extra = {part.num_transitions: 0, part.num_transitions + len(part): 1}
+    return {path: (extra[leaf.shape[0]], tuple(leaf.shape[1:])) for path, leaf in part.infos.items()}
 
 
 def split(episodes: Episodes, fraction: float, seed: int) -> tuple[Episodes, Episodes]:

@@ -33,9 +33,11 @@ def leaf_spaces(space: gym.Space) -> dict[str, gym.Space]:
 def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:
     if isinstance(space, gym.spaces.Dict):
         for key, child in space.spaces.items():
-            if "/" in str(key):
-                raise UnsupportedSpaceError(f"The key {key!r} of a Dict space contains '/'; rename it.")
-            yield from _walk(child, (*path, str(key)))
+            if not isinstance(key, str) or "/" in key or key in ("", "."):
+                raise UnsupportedSpaceError(
+                    f"The key {key!r} of a Dict space cannot be part of a path; rename it to a word without '/'."
+                )
+            yield from _walk(child, (*path, key))
     elif isinstance(space, gym.spaces.Tuple):
         for index, child in enumerate(space.spaces):
             yield from _walk(child, (*path, str(index)))

@@ -1,0 +1,132 @@
+"""A Minari data set on disk, read episode by episode through Minari's own storage, with errors that name the remedy."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import torch
+from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
+
+from genrl.data.episodes import DatasetCard
+from genrl.data.errors import ConfigurationError, CorruptDatasetError, EmptyDatasetError
+from genrl.data.locate import DATA
+from genrl.data.table import EpisodeArrays, episode_arrays
+
+DAMAGE = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
+"""What Minari, h5py and JSON raise on files that are truncated, half-written or altered."""
+
+
+class Reader:
+    """What is known about a stored data set before its data are read, and an iterator over its episodes.
+
+    Raises (on construction):
+        EmptyDatasetError: the metadata count no episode, as after a failed creation.
+        CorruptDatasetError: metadata or data file cannot be read.
+        ConfigurationError: the package for its file format is not installed.
+    """
+
+    def __init__(self, path: Path, dataset_id: str) -> None:
+        self.path, self.dataset_id = path, dataset_id
+        self.metadata = self._read_metadata()
+        self.num_episodes = int(self.metadata["total_episodes"])
+        self.num_transitions = int(self.metadata["total_steps"])
+        if self.num_episodes == 0 or self.num_transitions == 0:
+            raise EmptyDatasetError(
+                f"Data set '{dataset_id}' in {path} holds no episode: an empty stub, as a failed or interrupted "
+                "creation leaves it. Delete that folder and create or download the data set again."
+            )
+        try:
+            self.storage = MinariStorage.read(path / DATA)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"Data set '{dataset_id}' needs a package that is not installed: {error}"
+            ) from error
+        except DAMAGE as error:
+            raise self.corrupt("cannot be opened", error) from error
+
+    @property
+    def observation_space(self) -> gym.Space:
+        """Space of the observations."""
+        return self.storage.observation_space
+
+    @property
+    def action_space(self) -> gym.Space:
+        """Space of the actions."""
+        return self.storage.action_space
+
+    @property
+    def data_file(self) -> Path:
+        """The file (or, for Arrow, the folder) that holds the episodes."""
+        file = self.path / DATA / "main_data.hdf5"
+        return file if self.metadata.get("data_format", "hdf5") == "hdf5" else file.parent
+
+    @property
+    def card(self) -> DatasetCard:
+        """Authorship, environments and reference scores from the metadata; environment specifications word by word."""
+        known = {f.name: self.metadata[f.name] for f in fields(DatasetCard) if f.name in self.metadata}
+        several = {name: _several(known.get(name)) for name in ("author", "author_email", "requirements")}
+        return DatasetCard(**known | several | {"dataset_id": self.dataset_id})
+
+    def episodes(self) -> Iterator[EpisodeArrays]:
+        """Every episode in turn, lined up.
+
+        Raises:
+            CorruptDatasetError: an episode cannot be read, or there are fewer than the metadata say.
+            AlignmentError, UnsupportedSpaceError: see ``episode_arrays``.
+        """
+        raw = iter(self.storage.get_episodes(range(self.num_episodes)))
+        for index in range(self.num_episodes):
+            try:
+                episode: dict[str, Any] = next(raw)
+            except StopIteration as error:
+                raise self.corrupt(f"ends before episode {index} of {self.num_episodes}", error) from error
+            except DAMAGE as error:
+                raise self.corrupt(f"cannot be read at episode {index} of {self.num_episodes}", error) from error
+            where = f"Data set '{self.dataset_id}', episode {index}"
+            yield episode_arrays(episode, self.observation_space, self.action_space, where)
+
+    def seeds(self) -> torch.Tensor | None:
+        """(E,) int64 reset seeds, -1 where an episode has none; None if no episode has one.
+
+        Raises:
+            CorruptDatasetError: the episodes' metadata cannot be read.
+        """
+        try:
+            records = list(self.storage.get_episode_metadata(range(self.num_episodes)))
+            seeds = torch.tensor([-1 if r.get("seed") is None else int(r["seed"]) for r in records])
+        except DAMAGE as error:
+            raise self.corrupt("cannot be read at the seeds of its episodes", error) from error
+        return seeds if (seeds >= 0).any() else None
+
+    def corrupt(self, what: str, error: Exception) -> CorruptDatasetError:
+        """The error for a damaged data file."""
+        reason = str(error) or type(error).__name__
+        return CorruptDatasetError(
+            f"Data set '{self.dataset_id}': {self.data_file} {what} ({reason}). The file is truncated, half-written or "
+            f"altered: delete {self.path} and download or create the data set again."
+        )
+
+    def _read_metadata(self) -> dict[str, Any]:
+        file = self.path / DATA / METADATA_FILE_NAME
+        try:
+            metadata = json.loads(file.read_text())
+            missing = {"total_episodes", "total_steps"} - set(metadata)
+        except (OSError, ValueError, TypeError) as error:
+            raise CorruptDatasetError(
+                f"Data set '{self.dataset_id}': {file} cannot be read ({error}). The data set is half-written or "
+                f"damaged: delete {self.path} and download or create it again."
+            ) from error
+        if missing:
+            raise CorruptDatasetError(
+                f"Data set '{self.dataset_id}': {file} lacks {', '.join(sorted(missing))}; it was written by a version "
+                f"of Minari that is no longer readable. Delete {self.path} and download the data set again."
+            )
+        return metadata
+
+
+def _several(value: str | list[str] | None) -> tuple[str, ...]:
+    """Older data sets hold one author as plain text."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
