@@ -1,0 +1,1 @@
+"""Synthesise trajectories with generative models for offline reinforcement learning."""

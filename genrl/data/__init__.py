@@ -1,0 +1,1 @@
+"""Episodes: the common data set interface."""

@@ -1,41 +1,12 @@
-"""Randomness that belongs to an episode: the same draws whichever environment of a batch the episode runs in."""
+"""Randomness without a global generator: every stream is a pure function of a key."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import zlib
 
 import numpy as np
+import torch
 
 
-class EpisodeSeeds(NamedTuple):
-    """What is random about one episode, derived from the seed of a collection and the index of the episode."""
-
-    reset: int
-    policy: int
-    options: np.random.Generator
-
-    @classmethod
-    def of(cls, seed: int, episode: int) -> "EpisodeSeeds":
-        """Seeds of episode number ``episode``; the reset seed fits 31 bits, which every simulator takes."""
-        first, second, third = np.random.SeedSequence(seed, spawn_key=(episode,)).generate_state(3, np.uint64).tolist()
-        return cls(first >> 33, second >> 1, np.random.default_rng(third))
-
-
-class EpisodeGenerators:
-    """One numpy generator for each of B environments, renewed at the start of every episode."""
-
-    def __init__(self) -> None:
-        self._generators: list[np.random.Generator] = []
-
-    def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
-        """New generators where ``mask`` (B,) is true, from ``seeds`` (B,); a first call or another B renews all."""
-        if len(self._generators) != len(mask):
-            mask, self._generators = np.ones(len(mask), bool), [None] * len(mask)  # type: ignore[list-item]
-        for slot in np.flatnonzero(mask):
-            self._generators[slot] = np.random.default_rng(int(seeds[slot]))
-
-    def draw(self, sample: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
-        """(B, ...) one sample from each environment's own generator."""
-        return np.stack([sample(generator) for generator in self._generators])
-
-    def __len__(self) -> int:
-        return len(self._generators)
+def generator(*key: int | str) -> torch.Generator:
+    """A CPU generator whose stream depends on ``key`` alone; words in the key separate uses of one seed."""
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else part & 0xFFFFFFFFFFFFFFFF for part in key]
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1)

@@ -1,0 +1,1 @@
+"""The numerical core: paths, denoisers, grids, samplers."""

@@ -1,0 +1,1 @@
+"""How good a policy or a synthetic data set is."""

@@ -1,0 +1,1 @@
+"""Downstream offline learners, one a file."""

@@ -1,0 +1,1 @@
+"""From a trained method to a finished, verified data set."""

@@ -1,0 +1,1 @@
+"""What methods and learners share: fitting, batches, checkpoints."""

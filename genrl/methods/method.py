@@ -1,0 +1,48 @@
+"""What every generative method offers: it fits like any module, and a block of synthesis gives episodes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes
+from genrl.training.module import Trainable
+
+
+@dataclass(frozen=True)
+class Block:
+    """The unit of synthesis: ``size`` episodes whose randomness is a function of (seed, index) alone."""
+
+    seed: int
+    index: int
+    size: int
+
+
+class Method(Trainable):
+    """A generative method.
+
+    Attributes:
+        understands: names of the conditions that it takes; all others are refused.
+    """
+
+    understands: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> Episodes:
+        """The episodes of one block: the same for the same fitted method, block and conditions.
+
+        Args:
+            block: which episodes to make.
+            conditions: wishes with one row per episode of the block.
+            length: transitions in an episode, fewer where the model ends it.
+            batch_size: episodes denoised at once; it changes nothing beyond rounding.
+        """

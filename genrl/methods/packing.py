@@ -1,0 +1,165 @@
+"""Episodes as rows of numbers that a diffusion model can learn, and generated rows as episodes again.
+
+Row t is [state, achieved goal, action, reward, done], each field normalised; the last row of an episode has a state
+only. The desired goal is a label, not part of the physics: it is not modelled, and a generated episode is labelled in
+hindsight with what it achieved at its end, or with the goal it was asked for. Source of the layout: policy-guided
+diffusion (Jackson et al. 2024), https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from genrl.data.codecs import SpaceCodec
+from genrl.data.episodes import Episodes
+from genrl.data.goals import GoalLayout
+from genrl.data.normalizers import ZScore
+from genrl.data.samplers import WindowSampler
+from genrl.data.spaces import Leaves
+from genrl.training.spec import DataSpec
+
+OBSERVED, ACTED = -2, -1  # two columns behind the model's: does this row hold a state, and does it hold a transition
+
+
+class Packing(nn.Module):
+    """Codecs and normalisers of one data set.
+
+    A column that is constant in the data is not learned: it is decoded as that constant.
+
+    Attributes:
+        dim: D, columns that the model sees.
+        state, achieved, action, reward, done: slices of these columns; ``achieved`` lists column indices.
+    """
+
+    varies: Tensor
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__()
+        layout = GoalLayout.of(spec.observation_space)
+        self.spec, self.layout = spec, layout
+        self.copies_goal = spec.tied is not None
+        separate = tuple(leaf for leaf in layout.achieved if leaf not in layout.state and not self.copies_goal)
+        self.observation_codec = SpaceCodec(spec.observation_space, layout.state + separate)
+        self.state_codec = SpaceCodec(spec.observation_space, layout.state)
+        self.action_codec = SpaceCodec(spec.action_space, squash=True)
+        observed, acted = self.observation_codec.dim, self.action_codec.dim
+        self.state = slice(0, self.state_codec.dim)
+        self.action = slice(observed, observed + acted)
+        self.reward, self.done = observed + acted, observed + acted + 1
+        self.dim = observed + acted + 2
+        if spec.tied is not None:
+            self.achieved = list(spec.tied)
+        else:
+            sections = self.observation_codec.sections
+            self.achieved = [c for leaf in layout.achieved for c in range(sections[leaf].start, sections[leaf].stop)]
+        self.normalizer = ZScore(self.dim)
+        self.register_buffer("varies", torch.ones(self.dim, dtype=torch.bool))  # columns that are not constant
+
+    def fit(self, episodes: Episodes) -> None:
+        """Fit the normaliser and find the constant columns; rows without a transition do not count for actions, rewards and ends."""
+        raw = self._raw(episodes)
+        self.normalizer.fit(raw[:, : self.dim])
+        acted = raw[raw[:, ACTED] > 0][:, : self.dim]
+        self.varies.copy_(acted.amax(0) > acted.amin(0))
+        only_transitions = ZScore(self.dim).fit(acted)
+        for name, buffer in self.normalizer.named_buffers():
+            if buffer.shape[-1:] == (self.dim,):
+                buffer[..., self.action.start :] = getattr(only_transitions, name)[..., self.action.start :]
+
+    def pack(self, episodes: Episodes) -> Tensor:
+        """(N + E, D + 2) normalised rows, and behind them the flags ``OBSERVED`` and ``ACTED``."""
+        raw = self._raw(episodes)
+        rows = self.normalizer.normalize(raw[:, : self.dim])
+        acted = raw[:, ACTED:]
+        rows[:, self.action.start :] *= acted  # nothing stands where nothing was done
+        return torch.cat((rows, raw[:, self.dim :]), dim=1)
+
+    def windows(self, episodes: Episodes, rows: int, extra: Tensor | None = None) -> WindowSampler:
+        """Windows of ``rows`` rows; those that reach past a terminal state are filled up with rows that do not count.
+
+        Args:
+            extra: (N + E, K) further columns that travel with the rows.
+        """
+        packed = self.pack(episodes)
+        if extra is not None:
+            packed = torch.cat((packed[:, : self.dim], extra, packed[:, self.dim :]), dim=1)
+        ends = torch.zeros(len(episodes), dtype=torch.bool)
+        ends[episodes.episode_of_transition[episodes.terminations]] = True
+        lengths = episodes.lengths + 1
+        longer = lengths + torch.where(ends, rows - 2, 0)  # every window still starts before the end
+        source = _stretched(episodes.observation_starts, lengths, longer)
+        packed = packed[source]
+        past = torch.arange(len(source)) - torch.repeat_interleave(longer.cumsum(0) - longer, longer)
+        beyond = past >= torch.repeat_interleave(lengths, longer)
+        packed[beyond, OBSERVED:] = 0.0
+        return WindowSampler(packed, longer, rows, pad=False)
+
+    def unpack(self, rows: Tensor, goals: Tensor | None = None) -> Episodes:
+        """(B, R, D) generated rows to B episodes of at most R - 1 transitions.
+
+        An episode ends at its first done, as terminated; one without is truncated at its last row. ``goals`` (B, G) are
+        the goals asked for; without them an episode is labelled with what it achieved.
+        """
+        count = rows.shape[1]
+        raw = self.normalizer.denormalize(torch.where(self.varies, rows, 0.0)).float().cpu()
+        done = raw[:, :-1, self.done] > 0.5  # (B, R - 1)
+        ended = done.any(1)
+        lengths = torch.where(ended, done.int().argmax(1) + 1, count - 1)
+        steps = torch.arange(count)
+        observed, acted = steps <= lengths[:, None], steps[:-1] < lengths[:, None]
+        transitions = raw[:, :-1][acted]  # (N, D)
+        last = lengths.cumsum(0) - 1
+        terminations = torch.zeros(len(transitions), dtype=torch.bool)
+        terminations[last] = ended
+        truncations = torch.zeros_like(terminations)
+        truncations[last] = ~ended
+        observations = self.observation_codec.decode(raw[observed][:, : self.action.start])
+        if self.layout.desired:
+            observations = self._labelled(observations, raw, lengths, goals)
+        return Episodes(
+            self.spec.observation_space,
+            self.spec.action_space,
+            observations,
+            self.action_codec.decode(transitions[:, self.action]),
+            transitions[:, self.reward].to(getattr(torch, self.spec.reward_dtype)),
+            terminations,
+            truncations,
+            lengths,
+            card=self.spec.card,
+        )
+
+    def _labelled(self, observations: Leaves, raw: Tensor, lengths: Tensor, goals: Tensor | None) -> Leaves:
+        """Add the achieved goal where it is a copy, and the desired goal of each whole episode."""
+        space = self.spec.observation_space
+        codec = SpaceCodec(space, self.layout.achieved)
+        if self.copies_goal:
+            (state,) = (observations[leaf] for leaf in self.layout.state)
+            observations[self.layout.achieved[0]] = state.flatten(1)[:, self.achieved].clone()
+        if goals is None:
+            ends = (lengths + 1).cumsum(0) - 1
+            reached = {leaf: observations[leaf][ends] for leaf in self.layout.achieved}
+        else:
+            reached = codec.decode(goals.float())
+        for achieved, desired in zip(self.layout.achieved, self.layout.desired, strict=True):
+            observations[desired] = torch.repeat_interleave(reached[achieved], lengths + 1, dim=0)
+        return observations
+
+    def _raw(self, episodes: Episodes) -> Tensor:
+        """(N + E, D + 2) encoded rows in the data's own units, with the flags behind them."""
+        rows = torch.zeros(episodes.num_transitions + len(episodes), self.dim + 2)
+        rows[:, : self.action.start] = self.observation_codec.encode(episodes.observations)
+        rows[:, OBSERVED] = 1.0
+        at = episodes.observation_rows
+        rows[at, self.action] = self.action_codec.encode(episodes.actions)
+        rows[at, self.reward] = episodes.rewards.float()
+        rows[at, self.done] = episodes.terminations.float()
+        rows[at, ACTED] = 1.0
+        return rows
+
+
+def _stretched(starts: Tensor, lengths: Tensor, longer: Tensor) -> Tensor:
+    """Rows start .. start + length - 1 of each episode, the last one repeated until there are ``longer`` of them."""
+    first = torch.repeat_interleave(starts, longer)
+    offset = torch.arange(int(longer.sum())) - torch.repeat_interleave(longer.cumsum(0) - longer, longer)
+    return first + torch.minimum(offset, torch.repeat_interleave(lengths - 1, longer))

@@ -1,0 +1,253 @@
+"""Diffusion over windows of a trajectory: the generator under policy-guided diffusion, and an augmenter by itself.
+
+Sources: "Policy-Guided Diffusion" (Jackson et al. 2024), https://arxiv.org/abs/2404.06356, section 5 for the data and
+the EDM objective; "Planning with Diffusion" (Janner et al. 2022), https://arxiv.org/abs/2205.09991, for conditioning by
+known entries. Here the network is also trained to complete windows of which some entries are given, so that a start, a
+goal or the end of another window can be continued without a seam.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes, concatenate
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.data.normalizers import ZScore
+from genrl.data.samplers import Windows, WindowSampler
+from genrl.diffusion.denoiser import Denoiser, EDMPrediction
+from genrl.diffusion.inpaint import Inpaint
+from genrl.diffusion.noise import BlockNoise
+from genrl.diffusion.path import EDM
+from genrl.diffusion.schedules import LogNormal
+from genrl.methods.known import CompletionNet, Given, draw_patterns
+from genrl.methods.method import Block, Method
+from genrl.methods.packing import OBSERVED, Packing
+from genrl.methods.sampling import Sampling
+from genrl.nets.temporal_unet import TemporalUNet
+from genrl.training.ema import EMA
+from genrl.training.schedule import warmup_cosine
+from genrl.training.spec import DataSpec
+
+
+class TrajectoryDiffusion(Method):
+    """EDM over windows of [state, action, reward, done], terminal states included.
+
+    Args:
+        net: network over rows of 3 D entries (noisy, given, which are given); a class with its settings.
+        horizon: transitions in a window; a window has one row more, for the final observation.
+        overlap: rows that a window shares with the one before where longer episodes are stitched; 0 for none.
+        sampling: how the model is sampled; may be set anew after training.
+        lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
+        weight_decay: of AdamW.
+        return_dropout: how often the return is withheld in training.
+        guidance: weight of classifier-free guidance where a return is asked for; 1 is the conditional model.
+        ema_decay: decay of the averaged weights, which are the ones that sample.
+        seed: of initial weights and training noise.
+    """
+
+    understands: ClassVar[frozenset[str]] = frozenset({"start", "goal", "returns", "known"})
+
+    def __init__(
+        self,
+        net: Callable[[int, int], nn.Module] = TemporalUNet,
+        horizon: int = 32,
+        overlap: int = 8,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        return_dropout: float = 0.25,
+        guidance: float = 1.0,
+        ema_decay: float = 0.999,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if horizon < 1 or not 0 <= overlap <= horizon:
+            raise ConfigurationError(f"An overlap of {overlap} rows does not fit windows of {horizon} transitions.")
+        self.net, self.horizon, self.overlap, self.sampling = net, horizon, overlap, sampling
+        self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
+        self.return_dropout, self.guidance, self.seed = return_dropout, guidance, seed
+
+    @property
+    def rows(self) -> int:
+        """Rows of a window: its transitions and the final observation."""
+        return self.horizon + 1
+
+    def build(self, spec: DataSpec) -> None:
+        """Packing for the data's spaces and a denoiser over its windows."""
+        self.packing = Packing(spec)
+        self.return_scale = ZScore(1)
+        self.denoiser = Denoiser(CompletionNet(self._network()), EDM(), EDMPrediction(1.0))
+        self.schedule = LogNormal(-1.2, 1.2)
+
+    def _network(self) -> nn.Module:
+        return make_net(self.net, 3 * self.packing.dim, 1, self.rows)
+
+    def statistics(self, episodes: Episodes) -> None:
+        """Fit the normalisers of the packed fields and of returns-to-go."""
+        self.packing.fit(episodes)
+        self.return_scale.fit(episodes.returns_to_go().float()[:, None])
+
+    def sampler(self, episodes: Episodes) -> WindowSampler:
+        """Windows of packed rows, the normalised return-to-go beside each."""
+        to_go = torch.zeros(episodes.num_transitions + len(episodes), 1)
+        returns = episodes.returns_to_go().float()[:, None]
+        to_go[episodes.observation_rows] = self.return_scale.normalize(returns)
+        return self.packing.windows(episodes, self.rows, to_go)
+
+    def training_step(self, batch: Windows, batch_index: int) -> Tensor:
+        """Denoising loss of one batch of windows."""
+        loss = self.loss(batch.rows, self.noise_generator(batch_index))
+        self.log("train_loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Windows, batch_index: int) -> None:
+        """The same loss on held-out episodes, with the same noise at every pass."""
+        self.log("val_loss", self.loss(batch.rows, self.noise_generator(batch_index)), prog_bar=True)
+
+    def loss(self, window: Tensor, generator: torch.Generator) -> Tensor:
+        """EDM loss over the free entries of (B, R, D + 3) windows; rows that hold nothing do not count."""
+        dim = self.packing.dim
+        x0, to_go = window[..., :dim], window[:, 0, dim : dim + 1]
+        counts = (window[..., OBSERVED:] > 0).repeat_interleave(  # (B, R, D)
+            torch.tensor([self.packing.action.start, dim - self.packing.action.start], device=window.device), dim=-1
+        )
+        counts &= self.packing.varies
+        shape = (len(x0), self.rows, dim)
+        pattern = draw_patterns(shape, self.packing.state, self.packing.achieved, self.overlap, generator)
+        pattern = pattern.to(x0.device) & counts
+        dropped = (torch.rand(len(x0), 1, generator=generator) < self.return_dropout).to(x0.device)
+        t = self.schedule.sample(len(x0), generator).to(x0.device)
+        eps = torch.randn(shape, generator=generator).to(x0.device)
+        given = Given(torch.where(pattern, x0, torch.nan), torch.where(dropped, torch.nan, to_go))
+        return self.denoiser.loss(x0, t, eps, given, counts & ~pattern).mean()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine decay over the whole fit."""
+        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay)
+        return warmup_cosine(optimizer, int(self.trainer.estimated_stepping_batches))
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Averaged weights."""
+        return [EMA(self.ema_decay)]
+
+    @torch.no_grad()
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> Episodes:
+        """Episodes of ``length`` transitions (a window's horizon by default), stitched from windows where longer.
+
+        Raises:
+            ConditionError: an unknown condition, a wrong shape, or a goal for an episode longer than one window.
+        """
+        conditions = conditions or Conditions()
+        conditions.require(type(self).__name__, set(self.understands), block.size)
+        length = length or self.horizon
+        if length > self.horizon:
+            self._check_stitching(conditions, length)
+        noise = BlockNoise(block.seed, block.index)
+        parts = []
+        for first in range(0, block.size, batch_size or block.size):
+            part = slice(first, min(first + (batch_size or block.size), block.size))
+            rows = self._rollout(noise.part(first), part.stop - first, conditions.rows(part), length)
+            goals = conditions.goal[part] if conditions.goal is not None else None
+            parts.append(self.packing.unpack(rows[:, : length + 1], goals))
+        return concatenate(parts)
+
+    def _check_stitching(self, conditions: Conditions, length: int) -> None:
+        if self.overlap == 0:
+            raise ConfigurationError(f"{length} transitions exceed the horizon of {self.horizon}; fit with an overlap.")
+        for name in ("goal", "known"):
+            if name in conditions.given():
+                raise ConditionError(f"'{name}' needs an episode of one window: at most {self.horizon} transitions.")
+
+    def _rollout(self, noise: BlockNoise, batch: int, conditions: Conditions, length: int) -> Tensor:
+        """(B, R', D) normalised rows, R' > length: windows that each go on from the last rows of the one before."""
+        given = self._given(batch, conditions)
+        rows = self._window(noise, 0, given)
+        window = 1
+        while rows.shape[1] < length + 1:
+            entries = torch.full_like(given.entries, torch.nan)
+            entries[:, : self.overlap] = rows[:, -self.overlap :]
+            returns = self._return_left(conditions, rows[:, : -self.overlap])
+            fresh = self._window(noise, window, Given(entries, returns))
+            rows, window = torch.cat((rows, fresh[:, self.overlap :]), dim=1), window + 1
+        return rows
+
+    def _window(self, noise: BlockNoise, window: int, given: Given) -> Tensor:
+        """One batch of windows (B, R, D) that keep the given entries."""
+        start = window * (self.sampling.steps + 1)  # every window has its own range of noise steps
+        eps = noise(start, given.entries)
+        plain = self.guidance == 1.0 or bool(given.returns.isnan().all())
+        denoiser = self.denoiser if plain else Guided(self.denoiser, self.guidance)
+        return self.sampling(
+            Inpaint(denoiser, given.entries, noise=eps), eps, given, lambda step, like: noise(start + step, like)
+        )
+
+    def _given(self, batch: int, conditions: Conditions) -> Given:
+        """Conditions in the data's units as normalised entries of the first window."""
+        packing = self.packing
+        raw = torch.full((batch, self.rows, packing.dim), torch.nan)
+        if conditions.known is not None:
+            _expect("known", conditions.known, (self.rows, packing.dim))
+            raw[:] = conditions.known
+        if conditions.start is not None:
+            _expect("start", conditions.start, (packing.state.stop,))
+            raw[:, 0, packing.state] = conditions.start.float()
+        if conditions.goal is not None:
+            _expect("goal", conditions.goal, (len(packing.achieved),))
+            raw[:, -1, packing.achieved] = conditions.goal.float()
+        entries = packing.normalizer.normalize(raw.to(self.device))
+        returns = torch.full((batch, 1), torch.nan, device=self.device)
+        if conditions.returns is not None:
+            returns = self.return_scale.normalize(conditions.returns.float().to(self.device)[:, None])
+        return Given(entries, returns)
+
+    def _return_left(self, conditions: Conditions, rows: Tensor) -> Tensor:
+        """(B, 1) what is left of the wanted return after the rewards in ``rows``; NaN where none was wanted."""
+        if conditions.returns is None:
+            return torch.full((len(rows), 1), torch.nan, device=rows.device)
+        earned = self.packing.normalizer.denormalize(rows)[..., self.packing.reward].sum(1)
+        return self.return_scale.normalize((conditions.returns.float().to(rows.device) - earned)[:, None])
+
+
+class Guided:
+    """Classifier-free guidance on the return: D_u + w (D_c - D_u) (Ho and Salimans 2022, arXiv 2207.12598)."""
+
+    def __init__(self, denoiser: Denoiser, weight: float) -> None:
+        self.denoiser, self.path, self.weight = denoiser, denoiser.path, weight
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
+        """(B, R, D) at time ``t`` to the guided estimate, both branches in one call."""
+        without = condition._replace(returns=torch.full_like(condition.returns, torch.nan))
+        both = Given(*(torch.cat(pair) for pair in zip(condition, without, strict=True)))
+        conditional, free = self.denoiser(x.repeat(2, 1, 1), t, both).chunk(2)
+        return torch.lerp(free, conditional, self.weight)
+
+
+def make_net(factory: Callable[..., nn.Module], dim: int, condition_dim: int, rows: int) -> nn.Module:
+    """The network of ``factory`` for rows of ``dim`` entries; told the number of rows if it asks for it."""
+    target = factory.func if isinstance(factory, partial) and not factory.args else factory
+    if isinstance(factory, partial) and factory.args:  # jsonargparse's instantiator, the class is among its arguments
+        target = next(part for part in factory.args if inspect.isclass(part))
+    if "rows" in inspect.signature(target).parameters:
+        return factory(dim, condition_dim, rows=rows)
+    return factory(dim, condition_dim)
+
+
+def _expect(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    if value.shape[1:] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ConditionError(f"The condition '{name}' must be (B, {wanted}), not {tuple(value.shape)}.")

@@ -1,0 +1,100 @@
+"""Endless random batches whose contents depend on (seed, rank, position) alone, so that a resumed fit sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from genrl.data.randomness import generator
+
+Batch = TypeVar("Batch")
+
+
+class Sampler(Protocol):
+    """Items that can be fetched by index, many at once."""
+
+    def __len__(self) -> int: ...
+
+    def fetch(self, index: Tensor, generator: torch.Generator | None = None) -> Any:
+        """A batch (a frozen dataclass of tensors) of the items at ``index`` (B,)."""
+
+
+class RandomBatches:
+    """Batches drawn with replacement; each source gives a fixed share of every batch.
+
+    Lightning saves ``state_dict`` with the checkpoint, so a fit resumed in the middle of an epoch goes on with the
+    very next batch.
+
+    Args:
+        sources: samplers, one for each data set.
+        rows: rows that each source gives to a batch.
+        per_epoch: batches in one pass of the iterator.
+        key: seed and whatever else tells this stream from others (rank, split).
+    """
+
+    def __init__(self, sources: Sequence[Sampler], rows: Sequence[int], per_epoch: int, key: tuple[int | str, ...]):
+        self.sources, self.rows, self.per_epoch, self.key = list(sources), list(rows), per_epoch, key
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            batch = self.at(self.position)
+            self.position += 1
+            yield batch
+            if self.position % self.per_epoch == 0:
+                return
+
+    def at(self, position: int) -> Any:
+        """The batch at ``position``: a pure function of the key."""
+        stream = generator(*self.key, position)
+        parts = []
+        for source, rows in zip(self.sources, self.rows, strict=True):
+            if rows:
+                parts.append(source.fetch(torch.randint(len(source), (rows,), generator=stream), stream))
+        return parts[0] if len(parts) == 1 else concatenate_batches(parts)
+
+    def state_dict(self) -> dict[str, int]:
+        """The position of the next batch."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue at a saved position."""
+        self.position = state["position"]
+
+
+class FixedBatches:
+    """The same few batches at every pass: what validation looks at."""
+
+    def __init__(self, batches: RandomBatches):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.batches.at(position) for position in range(len(self.batches)))
+
+
+def concatenate_batches(parts: Sequence[Batch]) -> Batch:
+    """One batch of all rows of ``parts``, field by field."""
+    first: Any = parts[0]
+    joined = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(first)}
+    return type(first)(**joined)
+
+
+def shares(batch_size: int, weights: Sequence[float]) -> list[int]:
+    """Split ``batch_size`` into whole rows in proportion to ``weights`` (largest remainders first)."""
+    total = sum(weights)
+    exact = [batch_size * weight / total for weight in weights]
+    rows = [int(share) for share in exact]
+    by_remainder = sorted(range(len(rows)), key=lambda i: rows[i] - exact[i])
+    for i in by_remainder[: batch_size - sum(rows)]:
+        rows[i] += 1
+    return rows

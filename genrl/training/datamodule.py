@@ -1,0 +1,110 @@
+"""Episodes by id or in memory, split by whole episodes, handed out as vectorised batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from genrl.data.episodes import Episodes, concatenate, split
+from genrl.data.errors import ConfigurationError
+from genrl.data.store import load
+from genrl.training.batches import FixedBatches, RandomBatches, shares
+from genrl.training.module import Trainable
+
+
+class EpisodesData(L.LightningDataModule):
+    """Data for any method or learner; the module being fitted says what a batch looks like.
+
+    Args:
+        data: Minari ids or Episodes; several are mixed in every batch.
+        weights: share of each data set in a batch (any positive numbers); in proportion to transitions by default.
+        batch_size: rows in a batch.
+        val_fraction: share of episodes held out, of the first data set (the real one when synthetic data are mixed in).
+        val_batches: batches that one validation looks at, always the same.
+        batches_per_epoch: training batches between two validations.
+        seed: of the split and of the batches.
+        root: folder that holds the data sets; Minari's own by default.
+        download: fetch a data set that is not here from Minari's remote.
+    """
+
+    def __init__(
+        self,
+        data: str | list[str] | Any,
+        weights: list[float] | None = None,
+        batch_size: int = 256,
+        val_fraction: float = 0.05,
+        val_batches: int = 4,
+        batches_per_epoch: int = 1000,
+        seed: int = 0,
+        root: str | None = None,
+        download: bool = False,
+    ):
+        super().__init__()
+        self.sources: list[Any] = list(data) if isinstance(data, (list, tuple)) else [data]
+        if weights is not None and (len(weights) != len(self.sources) or min(weights) < 0 or sum(weights) <= 0):
+            raise ConfigurationError(
+                f"weights {weights} must hold one non-negative number for each of the {len(self.sources)} data sets."
+            )
+        self.weights, self.batch_size, self.seed = weights, batch_size, seed
+        self.val_fraction, self.val_batches, self.batches_per_epoch = val_fraction, val_batches, batches_per_epoch
+        self.root, self.download = root, download
+        self.train_parts: list[Episodes] = []
+        self.val_episodes: Episodes | None = None
+
+    def setup(self, stage: str) -> None:
+        """Read the data sets and split off the held-out episodes."""
+        if self.train_parts:
+            return
+        parts = [self._read(source) for source in self.sources]
+        _require_same_spaces(parts)
+        if self.val_fraction > 0 and len(parts[0]) > 1:
+            parts[0], self.val_episodes = split(parts[0], self.val_fraction, self.seed)
+        self.train_parts = parts
+
+    @property
+    def train_episodes(self) -> Episodes:
+        """All training episodes, those of every data set."""
+        return self.train_parts[0] if len(self.train_parts) == 1 else concatenate(self.train_parts)
+
+    def train_dataloader(self) -> RandomBatches:
+        """Batches that mix all data sets by their weights."""
+        trainer = self.trainer
+        assert trainer is not None
+        samplers = [self._module.sampler(part) for part in self.train_parts]
+        weights = self.weights or [part.num_transitions for part in self.train_parts]
+        rows = shares(self.batch_size, weights)
+        return RandomBatches(samplers, rows, self.batches_per_epoch, (self.seed, "train", trainer.global_rank))
+
+    def val_dataloader(self) -> FixedBatches | list[Any]:
+        """Always the same batches of held-out episodes; nothing where none are held out."""
+        trainer = self.trainer
+        assert trainer is not None
+        if self.val_episodes is None or self.val_batches == 0:
+            return []
+        sampler = self._module.sampler(self.val_episodes)
+        key = (self.seed, "validate", trainer.global_rank)
+        return FixedBatches(RandomBatches([sampler], [self.batch_size], self.val_batches, key))
+
+    @property
+    def _module(self) -> Trainable:
+        trainer = self.trainer
+        assert trainer is not None
+        return trainer.lightning_module  # type: ignore[return-value]
+
+    def _read(self, source: Any) -> Episodes:
+        if isinstance(source, Episodes):
+            return source
+        return load(str(source), root=Path(self.root) if self.root else None, download=self.download)
+
+
+def _require_same_spaces(parts: Sequence[Episodes]) -> None:
+    for part in parts[1:]:
+        for name in ("observation_space", "action_space"):
+            if getattr(part, name) != getattr(parts[0], name):
+                raise ConfigurationError(
+                    f"{part.card.dataset_id!r} and {parts[0].card.dataset_id!r} cannot be mixed:"
+                    f" their {name.replace('_', ' ')}s differ."
+                )

@@ -1,0 +1,82 @@
+"""Fit any method or learner from Python in one call: a Lightning Trainer with sensible settings under it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+
+from genrl.data.episodes import Episodes
+from genrl.training.datamodule import EpisodesData
+from genrl.training.module import Trainable, frozen
+
+Module = TypeVar("Module", bound=Trainable)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Lightning's notices about hardware and workers; its warnings about anything else stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(does not have many workers|overrides the configure_model).*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def fit(
+    module: Module,
+    data: Episodes | str | list[Any],
+    steps: int,
+    *,
+    batch_size: int = 256,
+    weights: list[float] | None = None,
+    val_fraction: float = 0.05,
+    val_every: int | None = None,
+    progress: bool = True,
+    root: str | Path | None = None,
+    seed: int | None = None,
+    ckpt_path: str | Path | None = None,
+    **trainer: Any,
+) -> Module:
+    """Fit ``module`` to ``data`` for ``steps`` batches (rounded up to whole epochs) and return it, ready to use.
+
+    Args:
+        data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
+        val_every: batches between two looks at the held-out episodes; ten times a fit by default.
+        seed: of split and batches; the module's own by default.
+        trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
+    """
+    # epochs bound the fit, not optimiser steps: a learner with several optimisers takes several steps for a batch
+    epochs = max(round(steps / val_every), 1) if val_every else min(10, steps)
+    per_epoch = -(-steps // epochs)
+    source = EpisodesData(
+        data,
+        weights=weights,
+        batch_size=batch_size,
+        val_fraction=val_fraction,
+        batches_per_epoch=per_epoch,
+        seed=module.seed if seed is None else seed,
+        root=None if root is None else str(root),
+    )
+    settings: dict[str, Any] = {
+        "accelerator": "auto",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": progress,
+        "max_epochs": epochs,
+        **trainer,
+    }
+    with quiet():
+        L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
+    return frozen(module)  # type: ignore[return-value]

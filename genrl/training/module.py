@@ -1,0 +1,158 @@
+"""What all methods and learners share: how they come to know their data, and how they are kept and rebuilt."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any
+
+import lightning as L
+import torch
+from torch import nn
+
+from genrl.data.episodes import Episodes
+from genrl.data.errors import CheckpointError
+from genrl.data.randomness import generator
+from genrl.training.batches import Sampler
+from genrl.training.spec import DataSpec
+
+FORMAT_VERSION = 1
+
+
+class Setting:
+    """Base of frozen dataclasses that a module takes as one argument, such as how a model is sampled."""
+
+
+class Trainable(L.LightningModule, ABC):
+    """A Lightning module that is built from the data it is fitted to.
+
+    Subclasses keep every constructor argument as an attribute of the same name (as scikit-learn's estimators do), so
+    that the configuration can be read back; network factories are ``functools.partial`` objects over a class.
+    """
+
+    seed: int
+    spec: DataSpec | None = None
+
+    @abstractmethod
+    def build(self, spec: DataSpec) -> None:
+        """Create codecs, normalisers and networks for the spaces in ``spec``; called once."""
+
+    @abstractmethod
+    def statistics(self, episodes: Episodes) -> None:
+        """Fit normalisers to the training episodes."""
+
+    @abstractmethod
+    def sampler(self, episodes: Episodes) -> Sampler:
+        """The batches that this module trains on, encoded and normalised."""
+
+    def prepare(self, episodes: Episodes) -> None:
+        """Build for ``episodes`` and fit the statistics; initial weights depend on ``seed`` alone."""
+        self.assemble(DataSpec.of(episodes))
+        self.statistics(episodes)
+
+    def assemble(self, spec: DataSpec) -> None:
+        """Build from a specification, with weights drawn under this module's own seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.random.manual_seed(int(generator(self.seed, "weights").initial_seed()))
+            self.build(spec)
+        self.spec = spec
+
+    def configure_model(self) -> None:
+        """Lightning's hook: build from the data module's training episodes, once."""
+        if self.spec is None:
+            self.prepare(self.trainer.datamodule.train_episodes)  # type: ignore[attr-defined]
+
+    def noise_generator(self, batch_index: int) -> torch.Generator:
+        """The stream for one batch of training or validation: a function of seed, stage, rank and position."""
+        if self.trainer.training:
+            position = self.trainer.fit_loop.epoch_loop.total_batch_idx
+            return generator(self.seed, "train", self.global_rank, position)
+        return generator(self.seed, "validate", self.global_rank, batch_index)
+
+    def configuration(self) -> dict[str, Any]:
+        """Constructor arguments as primitives."""
+        return {name: _to_primitive(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add everything that is needed to rebuild this module, as primitives."""
+        assert self.spec is not None
+        checkpoint["genrl"] = {
+            "format": FORMAT_VERSION,
+            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            "configuration": self.configuration(),
+            "spec": self.spec.to_json(),
+            "random_state": torch.random.get_rng_state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume on other data; restore the random state that dropout draws from."""
+        header = read_header(checkpoint, "the checkpoint")
+        trained_on = DataSpec.from_json(header["spec"])
+        if self.spec is not None and trained_on.fingerprint != self.spec.fingerprint:
+            raise CheckpointError(
+                f"The checkpoint was trained on other episodes ({trained_on.card.dataset_id!r}) than those given now"
+                f" ({self.spec.card.dataset_id!r}); give the same data, or start a new fit without the checkpoint."
+            )
+        torch.random.set_rng_state(header["random_state"])
+
+
+def read_header(checkpoint: dict[str, Any], path: Any) -> dict[str, Any]:
+    """genrl's own part of a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing or of an unknown format version.
+    """
+    header = checkpoint.get("genrl")
+    if header is None:
+        raise CheckpointError(f"{path} is not a genrl checkpoint: it has no 'genrl' entry.")
+    if header["format"] != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {header['format']}, this genrl reads format {FORMAT_VERSION};"
+            " install the genrl version that wrote it."
+        )
+    return header
+
+
+def rebuild(header: dict[str, Any]) -> Trainable:
+    """The module that wrote ``header``, with fresh weights."""
+    module_name, _, class_name = header["class_path"].rpartition(".")
+    cls = getattr(importlib.import_module(module_name), class_name)
+    if not (inspect.isclass(cls) and issubclass(cls, Trainable)):
+        raise CheckpointError(f"{header['class_path']} is not a genrl method or learner.")
+    module = cls(**{name: _from_primitive(value) for name, value in header["configuration"].items()})
+    module.assemble(DataSpec.from_json(header["spec"]))
+    return module
+
+
+def _to_primitive(value: Any) -> Any:
+    if isinstance(value, functools.partial):  # over a class, or over jsonargparse's instantiator with the class behind
+        target = next(part for part in (value.func, *value.args) if inspect.isclass(part))
+        arguments = {name: _to_primitive(part) for name, part in value.keywords.items()}
+        return {"class_path": f"{target.__module__}.{target.__qualname__}", "init_args": arguments}
+    if inspect.isclass(value):
+        return {"class_path": f"{value.__module__}.{value.__qualname__}", "init_args": {}}
+    if isinstance(value, Setting):
+        arguments = {f.name: _to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+        return {"class_path": f"{type(value).__module__}.{type(value).__qualname__}", "init_args": arguments}
+    if isinstance(value, (list, tuple)):
+        return [_to_primitive(part) for part in value]
+    return value
+
+
+def _from_primitive(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"class_path", "init_args"}:
+        module_name, _, class_name = value["class_path"].rpartition(".")
+        target = getattr(importlib.import_module(module_name), class_name)
+        arguments = {name: _from_primitive(part) for name, part in value["init_args"].items()}
+        return target(**arguments) if issubclass(target, Setting) else functools.partial(target, **arguments)
+    if isinstance(value, list):
+        return [_from_primitive(part) for part in value]
+    return value
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """``module`` in evaluation mode and without gradients."""
+    return module.eval().requires_grad_(False)
