@@ -190,9 +190,9 @@ def _cut(columns: dict[str, Any], lengths: list[int], name: str) -> list[dict[st
         for array in _arrays_in(value) if value is not None else []:
             if len(array) not in rows_of_key:
                 raise AlignmentError(
-                    f"Data set '{name}': {key} have {len(array)} rows; {len(lengths)} episodes of together {transitions} "
-                    f"transitions need {' or '.join(map(str, rows_of_key))}: T + 1 observations and T of the rest per "
-                    "episode. Keep every final observation, or drop the last transitions."
+                    f"Data set '{name}': {key} have {len(array)} rows; {len(lengths)} episodes of together "
+                    f"{transitions} transitions need {' or '.join(map(str, rows_of_key))}: T + 1 observations and T of "
+                    "the rest per episode. Keep every final observation, or drop the last transitions."
                 )
     parts, start = [], 0
     for index, length in enumerate(lengths):
@@ -247,7 +247,8 @@ def _require_continuity(now: np.ndarray, after: np.ndarray, last: np.ndarray, na
         row = int(inside[apart.argmax()])
         raise AlignmentError(
             f"Data set '{name}', row {row} (episode {int(last[:row].sum())}): its next observation is not row "
-            f"{row + 1}'s observation ({int(apart.sum())} such rows); mark the end of the episode there in timeouts or terminals."
+            f"{row + 1}'s observation ({int(apart.sum())} such rows); mark the end of the episode there in timeouts or "
+            "terminals."
         )
 
 
