@@ -1,0 +1,91 @@
+"""A fitted method to episodes in memory, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from tqdm.auto import tqdm
+
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes, concatenate
+from genrl.data.errors import ConfigurationError
+from genrl.methods.method import Block, Method
+from genrl.synthesis.relabel import Rewards
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to synthesise. All but ``batch_size`` is part of the data's identity: the same plan gives the same data.
+
+    Attributes:
+        episodes: how many.
+        seed: the one source of randomness.
+        length: transitions in an episode; None for the method's own.
+        conditions: wishes with one row per episode.
+        block_size: episodes in a block, the unit of randomness, of resuming and of sharing out to processes.
+        batch_size: episodes generated at once; None for whole blocks.
+    """
+
+    episodes: int
+    seed: int = 0
+    length: int | None = None
+    conditions: Conditions | None = None
+    block_size: int = 256
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "block_size"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.conditions is not None:
+            self.conditions.require("synthesis", set(self.conditions.given()), self.episodes)
+
+    def blocks(self) -> list[Block]:
+        """All blocks, the last one as large as is left."""
+        starts = range(0, self.episodes, self.block_size)
+        return [
+            Block(self.seed, index, min(self.block_size, self.episodes - start)) for index, start in enumerate(starts)
+        ]
+
+    def make(self, method: Method, block: Block, rewards: Rewards | None = None) -> Episodes:
+        """The episodes of one block."""
+        start = block.index * self.block_size
+        wishes = None if self.conditions is None else self.conditions.rows(slice(start, start + block.size))
+        with one_thread():
+            episodes = method.synthesize(block, wishes, length=self.length, batch_size=self.batch_size)
+        return rewards(episodes) if rewards is not None else episodes
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """On the CPU, sums over several threads round differently: bytes are equal everywhere only on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def generate(method: Method, plan: Plan, progress: bool = False) -> Iterator[Episodes]:
+    """The blocks of ``plan``, one after the other."""
+    assert method.spec is not None
+    rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+    for block in tqdm(plan.blocks(), unit="block", desc="synthesise", disable=not progress):
+        yield plan.make(method, block, rewards)
+
+
+def sample(
+    method: Method,
+    episodes: int,
+    seed: int = 0,
+    *,
+    length: int | None = None,
+    conditions: Conditions | None = None,
+    progress: bool = False,
+) -> Episodes:
+    """Synthetic episodes in memory, for notebooks: the same as ``synthesize`` writes for the same arguments."""
+    return concatenate(list(generate(method, Plan(episodes, seed, length, conditions), progress)))

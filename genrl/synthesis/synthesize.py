@@ -1,0 +1,164 @@
+"""A fitted method to a finished, verified Minari data set: resumable, over several processes, the same for one seed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from genrl.data.episodes import DatasetCard, Episodes
+from genrl.data.errors import DatasetExistsError
+from genrl.data.locate import datasets_root, exists
+from genrl.data.store import save
+from genrl.methods.method import Method
+from genrl.synthesis.forecast import forecast
+from genrl.synthesis.generate import Plan
+from genrl.synthesis.relabel import Rewards
+from genrl.synthesis.shards import Shards, identity
+from genrl.training import checkpoint
+
+
+def synthesize(
+    method: Method,
+    dataset_id: str,
+    plan: Plan,
+    *,
+    root: str | Path | None = None,
+    overwrite: bool = False,
+    processes: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Write synthetic episodes under ``dataset_id``; a run that was killed goes on where it stopped.
+
+    Blocks are kept in a hidden folder beside the data sets until all are there; the data set then appears whole. The
+    folder is found again by method, plan and id, so nothing else can get mixed in.
+
+    Args:
+        method: a fitted method.
+        plan: what to make.
+        processes: how many make blocks at the same time, each on one thread where there are several.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
+    """
+    assert method.spec is not None
+    if exists(dataset_id, root) and not overwrite:
+        raise DatasetExistsError(
+            f"A data set '{dataset_id}' exists in {datasets_root(root)}; ask for it to be overwritten, or choose"
+            " another version."
+        )
+    weights = identity(method.state_dict(), type(method).__qualname__, method.configuration())
+    key = identity({}, dataset_id, weights, _identity(plan))
+    shards = Shards(datasets_root(root) / ".genrl-blocks" / key)
+    card = synthetic_card(method)
+    _make_missing(method, plan, shards, processes, progress)
+    provenance = {
+        "synthesized_by": type(method).__qualname__,
+        "weights": weights,
+        "trained_on": {"dataset_id": method.spec.card.dataset_id, "sha256": method.spec.fingerprint},
+        "seed": plan.seed,
+        "block_size": plan.block_size,
+        "length": plan.length,
+        "conditions": sorted(plan.conditions.given()) if plan.conditions is not None else [],
+        "genrl": importlib.metadata.version("genrl-synth"),
+    }
+    path = save(
+        _blocks(method, plan, shards, card),
+        dataset_id,
+        card=card,
+        root=root,
+        overwrite=overwrite,
+        provenance=provenance,
+    )
+    shutil.rmtree(shards.folder)
+    return path
+
+
+def synthetic_card(method: Method) -> DatasetCard:
+    """The card of what ``method`` makes: the source's environments and scores, its own authorship."""
+    assert method.spec is not None
+    source = method.spec.card
+    return replace(
+        source,
+        dataset_id=None,
+        algorithm_name=type(method).__qualname__,
+        description=f"Synthetic episodes by {type(method).__qualname__}, trained on {source.dataset_id or 'own data'}.",
+    )
+
+
+def _identity(plan: Plan) -> str:
+    wishes = {} if plan.conditions is None else plan.conditions.given()
+    return identity(wishes, plan.episodes, plan.seed, plan.length, plan.block_size)
+
+
+def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, progress: bool) -> None:
+    """Fill the gaps in ``shards``."""
+    blocks = plan.blocks()
+    missing = shards.missing(len(blocks))
+    bar = tqdm(total=len(blocks), initial=len(blocks) - len(missing), unit="block", disable=not progress)
+    with bar:
+        if processes > 1 and len(missing) > 1:
+            for _ in _in_processes(method, plan, shards, missing, processes):
+                bar.update()
+            return
+        assert method.spec is not None
+        rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+        for done, index in enumerate(missing):
+            began = time.perf_counter()
+            episodes = plan.make(method, blocks[index], rewards)
+            shards.write(index, episodes)
+            if done == 0 and len(missing) > 1:
+                tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began)) if progress else None
+            bar.update()
+
+
+def _in_processes(method: Method, plan: Plan, shards: Shards, missing: list[int], processes: int) -> Iterator[int]:
+    """Blocks made by workers that load the method from a file of its own; yields as they finish."""
+    stored = checkpoint.save(method, shards.folder / "method.ckpt")
+    context = multiprocessing.get_context("spawn")
+    arguments = (str(stored), plan, str(shards.folder))
+    with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=arguments) as pool:
+        futures = [pool.submit(_work, index) for index in missing]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+_worker: tuple[Method, Plan, Shards, Rewards | None] | None = None
+
+
+def _start_worker(stored: str, plan: Plan, folder: str) -> None:
+    global _worker
+    torch.set_num_threads(1)
+    method = checkpoint.load(stored)
+    assert isinstance(method, Method)
+    assert method.spec is not None
+    _worker = method, plan, Shards(Path(folder)), Rewards.of(method.spec.card, method.spec.observation_space)
+
+
+def _work(index: int) -> int:
+    assert _worker is not None
+    method, plan, shards, rewards = _worker
+    shards.write(index, plan.make(method, plan.blocks()[index], rewards))
+    return index
+
+
+def _blocks(method: Method, plan: Plan, shards: Shards, card: DatasetCard) -> Iterator[Episodes]:
+    """All blocks in order; one whose file was damaged is made again."""
+    assert method.spec is not None
+    for block in plan.blocks():
+        episodes = shards.read(block.index, method.spec, card)
+        if episodes is None:
+            rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+            episodes = replace(plan.make(method, block, rewards), card=card)
+        yield episodes
