@@ -17,6 +17,9 @@ from genrl.data.errors import AlignmentError, EmptyDatasetError, NonFiniteError
 NEGLIGIBLE = 1e-6
 """Spread relative to the largest magnitude below which a float32 dimension counts as constant."""
 
+SMALLEST = 1e-30
+"""Spread below which anything counts as constant: float32 soon ends."""
+
 
 class Normalizer(nn.Module, ABC):
     """Maps data (..., D) to a well-scaled range and back; the identity until it is fitted.
@@ -89,7 +92,7 @@ class _Affine(Normalizer):
 
     def _set(self, d: int, column: Tensor, shift: Tensor, scale: Tensor) -> None:
         self.shift[d] = shift
-        self.scale[d] = scale if scale > NEGLIGIBLE * column.abs().max() else 1.0
+        self.scale[d] = 1.0 if _negligible(scale, column) else scale
 
     def normalize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale."""
@@ -152,7 +155,7 @@ class Quantile(Normalizer):
         levels = levels.index_add(0, atom, probabilities) / atom.bincount()
         levels[0], levels[-1] = 0.0, 1.0
         levels = self._level(levels)
-        if atoms[-1] - atoms[0] <= NEGLIGIBLE * column.abs().max():
+        if _negligible(ordered[-1] - ordered[0], column):
             atoms, levels = atoms.mean() + torch.tensor([-1.0, 1.0]), torch.tensor([-1.0, 1.0])
         for buffer, new in ((self.values, atoms), (self.levels, levels)):
             buffer[d] = torch.inf
@@ -180,7 +183,7 @@ class Quantile(Normalizer):
         low, high = source[:, :1], source.gather(1, last)
         slope = (target.gather(1, last) - target[:, :1]) / (high - low)  # (D, 1) beyond the data
         inside = columns.maximum(low).minimum(high)
-        result = p + (inside - a) / (b - a) * (q - p) + (columns - inside) * slope
+        result = p + (inside - a) / (b - a).clamp(min=SMALLEST) * (q - p) + (columns - inside) * slope
         return result.T.reshape(x.shape)
 
 
@@ -190,6 +193,10 @@ class GaussianQuantile(Quantile):
     def _level(self, probabilities: Tensor) -> Tensor:
         half = 0.5 / self.values.shape[1]
         return torch.special.ndtri(probabilities.clamp(half, 1 - half))
+
+
+def _negligible(spread: Tensor, column: Tensor) -> bool:
+    return float(spread) <= max(NEGLIGIBLE * float(column.abs().max()), SMALLEST)
 
 
 def _columns(x: Tensor) -> Iterator[Tensor]:
