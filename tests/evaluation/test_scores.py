@@ -38,6 +38,7 @@ def dataset(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")
 def test_scores_are_minaris_in_percent(dataset):
     card = DatasetCard("toy/scores-v0", ref_min_score=-20.5, ref_max_score=310.25)
     returns = np.array([-20.5, 0.0, 100.0, 310.25, 400.0])

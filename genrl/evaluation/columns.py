@@ -1,0 +1,83 @@
+"""Episodes as a table of named columns: one per number of an observation, an action and the reward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrl.data.codecs import SpaceCodec
+from genrl.data.episodes import Episodes
+from genrl.data.errors import AlignmentError
+from genrl.data.spaces import Leaves, leaf_spaces
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Box entries as they are, categories one-hot; image leaves are left out and named.
+
+    Attributes:
+        names: D names such as ``observation[3]``, ``action[0]``, ``action=2`` (a category) and ``reward``.
+        rows: (N, D) float32.
+        left_out: paths of image leaves that no column stands for.
+    """
+
+    names: list[str]
+    rows: Tensor
+    left_out: list[str]
+
+    @classmethod
+    def of(cls, episodes: Episodes) -> Columns:
+        """One row [s_t, a_t, r_t] a transition."""
+        states = cls.of_observations(episodes)
+        actions = cls._of_leaves(episodes.action_space, episodes.actions, "action")
+        rows = torch.cat([states.rows[episodes.observation_rows], actions.rows, episodes.rewards.float()[:, None]], -1)
+        return cls([*states.names, *actions.names, "reward"], rows, [*states.left_out, *actions.left_out])
+
+    @classmethod
+    def of_observations(cls, episodes: Episodes) -> Columns:
+        """One row s_t an observation, N + E of them."""
+        return cls._of_leaves(episodes.observation_space, episodes.observations, "observation")
+
+    @classmethod
+    def _of_leaves(cls, space: gym.Space, leaves: Leaves, name: str) -> Columns:
+        spaces = leaf_spaces(space)
+        images = [path for path, leaf in spaces.items() if _is_image(leaf)]
+        kept = [path for path in spaces if path not in images]
+        rows = next(iter(leaves.values())).shape[0]
+        table = SpaceCodec(space, kept).encode(leaves).float() if kept else torch.zeros(rows, 0)
+        names = [entry for path in kept for entry in _names(spaces[path], path or name)]
+        return cls(names, table, [path or name for path in images])
+
+
+def comparable(real: Episodes, synthetic: Episodes) -> tuple[Columns, Columns]:
+    """The columns of two data sets with the same spaces.
+
+    Raises:
+        AlignmentError: their observation or action spaces have different leaves.
+    """
+    first, second = Columns.of(real), Columns.of(synthetic)
+    if first.names != second.names:
+        odd = sorted(set(first.names) ^ set(second.names)) or first.names
+        raise AlignmentError(
+            "Only data sets with the same spaces can be compared; these differ in " + ", ".join(odd[:5]) + "."
+        )
+    return first, second
+
+
+def _is_image(space: gym.Space) -> bool:
+    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
+
+
+def _names(space: gym.Space, name: str) -> list[str]:
+    """A name for each column that the codec gives the leaf."""
+    if isinstance(space, gym.spaces.Discrete):
+        return [f"{name}={space.start + value}" for value in range(int(space.n))]
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        counts, starts = space.nvec.ravel(), space.start.ravel()
+        return [f"{name}[{i}]={starts[i] + value}" for i, count in enumerate(counts) for value in range(count)]
+    shape = space.shape or ()  # Box or MultiBinary
+    return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(shape)] if shape else [name]

@@ -1,0 +1,95 @@
+"""Where a trajectory is on a map: the walls of a maze, positions in it, or a plane through any observation space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from genrl.data.episodes import DatasetCard, Episodes
+from genrl.evaluation.columns import Columns
+from genrl.evaluation.style import FAINT, WALL
+
+ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
+
+
+@dataclass(frozen=True)
+class Maze:
+    """Walls on a grid of square cells, the origin at its centre, as Gymnasium-Robotics lays its mazes out.
+
+    Attributes:
+        walls: (rows, columns) bool, the first row at the top.
+        scaling: side of a cell, in units of length.
+    """
+
+    walls: np.ndarray
+    scaling: float = 1.0
+
+    @classmethod
+    def of_map(cls, maze_map: Sequence[Sequence[int | str]], scaling: float = 1.0) -> Maze:
+        """From a ``maze_map``: 1 is a wall, anything else is free."""
+        return cls(np.array([[cell == 1 for cell in row] for row in maze_map]), scaling)
+
+    @classmethod
+    def of_card(cls, card: DatasetCard) -> Maze | None:
+        """The maze that the card's environment specification describes, if it does."""
+        if card.env_spec is None:
+            return None
+        spec = json.loads(card.env_spec)
+        maze_map = spec.get("kwargs", {}).get("maze_map")
+        return None if maze_map is None else cls.of_map(maze_map, 4.0 if spec["id"].startswith("AntMaze") else 1.0)
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        """Half the width and half the height, in units of length."""
+        rows, columns = self.walls.shape
+        return columns * self.scaling / 2, rows * self.scaling / 2
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the walls, and show the maze at its true proportions without ticks; of the outer wall only a rim."""
+        width, height = self.half_size
+        for row, column in np.argwhere(self.walls):
+            corner = (column * self.scaling - width, height - (row + 1) * self.scaling)
+            axes.add_patch(Rectangle(corner, self.scaling, self.scaling, facecolor=WALL, edgecolor=WALL, linewidth=0.3))
+        rim = 0.7 * self.scaling
+        axes.set(xlim=(rim - width, width - rim), ylim=(rim - height, height - rim))
+        axes.set(aspect="equal", xticks=[], yticks=[])
+        axes.grid(False)
+        axes.spines[:].set_visible(True)
+        axes.spines[:].set_color(FAINT)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A map from observations to a plane that several data sets share, with the labels of its two axes."""
+
+    labels: tuple[str, str]
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, episodes: Episodes) -> Plane:
+        """The achieved goal where there is one; both of two numbers; else the two principal components."""
+        if ACHIEVED in episodes.observations:
+            return cls(("x", "y"), np.zeros(2), np.eye(2))
+        columns = Columns.of_observations(episodes)
+        rows = columns.rows.double().numpy()
+        if rows.shape[1] <= 2:
+            names = (*columns.names, "")
+            return cls((names[0], names[1]), np.zeros(rows.shape[1]), np.eye(rows.shape[1], 2))
+        mean, std = rows.mean(0), rows.std(0)
+        scale = np.where(std > 0, std, 1.0)
+        _, singular, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
+        share = 100 * singular**2 / (singular**2).sum()
+        first, second = (f"principal component {i + 1} ({share[i]:.0f} % of variance)" for i in range(2))
+        return cls((first, second), mean, directions[:2].T / scale[:, None])
+
+    def project(self, episodes: Episodes) -> np.ndarray:
+        """(N + E, 2) the observations of ``episodes`` in the plane."""
+        if ACHIEVED in episodes.observations:
+            return episodes.observations[ACHIEVED][:, :2].double().numpy()
+        return (Columns.of_observations(episodes).rows.double().numpy() - self.mean) @ self.axes
