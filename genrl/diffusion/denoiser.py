@@ -88,12 +88,18 @@ class Estimator(Protocol):
         """(B, ...) noisy data at a scalar time to the estimate of x_0, (B, ...)."""
 
 
-Estimate = Callable[[int, Tensor], Tensor]
-"""``estimate(i, x)``: the estimate of x_0 at the i-th of the times that were tabulated."""
+class Table(NamedTuple):
+    """A denoiser at known times, for a sampler's loop: ``network(i, into[i] x)`` is F at the i-th time.
+
+    ``scales`` are (m,) float64; ``network`` returns a tensor of the shape of x.
+    """
+
+    scales: Scales
+    network: Callable[[int, Tensor], Tensor]
 
 
-def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Estimate:
-    """A denoiser at known times, for a sampler's loop.
+def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
+    """The table of a denoiser for states like ``x``.
 
     Denoisers with a ``tabulate`` of their own prepare what they can. All others are called with ordinary tensors
     outside inference mode, without gradients; they may turn these on with ``torch.enable_grad``, as guidance does.
@@ -104,11 +110,18 @@ def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition
     with torch.inference_mode(False):
         levels = torch.tensor(times, dtype=x.dtype, device=x.device).unbind()
 
-    def estimate(i: int, x: Tensor) -> Tensor:
+    def network(i: int, x: Tensor) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():
             return denoiser(x.clone(), levels[i], condition)
 
-    return estimate
+    return Table(plain(len(times)), network)
+
+
+@lru_cache(maxsize=256)
+def plain(n: int) -> Scales:
+    """Scales of a function that is an estimate of x_0 as it stands, at n times."""
+    one = torch.ones(n, dtype=torch.float64)
+    return Scales(skip=one - 1, out=one, into=one)
 
 
 class Denoiser(nn.Module):
@@ -159,27 +172,17 @@ class Denoiser(nn.Module):
         total = torch.where(weight > 0, error * weight, 0.0).flatten(1).sum(1)
         return total / weight.flatten(1).sum(1).clamp(min=torch.finfo(error.dtype).tiny)
 
-    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Estimate:
-        """The denoiser at known times, for a sampler's loop: ``estimate(i, x)`` is ``self(x, times[i], condition)``."""
-        rows = _rows(self.path, self.prediction, times, x.device, x.dtype)
-        batch, net = len(x), self.net
-
-        def estimate(i: int, x: Tensor) -> Tensor:
-            skip, out, into, level = rows[i]
-            return (x * skip).add_(net(x * into, level.expand(batch), condition), alpha=out)
-
-        return estimate
-
-
-Row = tuple[Tensor, float, Tensor, Tensor]
+    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
+        """The denoiser at known times, see ``tabulate``."""
+        scales, levels = _precondition(self.path, self.prediction, times, x.dtype, x.device)
+        batch, net = levels[:, None].expand(-1, len(x)).unbind(), self.net  # (B,) each
+        return Table(scales, lambda i, x: net(x, batch[i], condition))
 
 
 @lru_cache(maxsize=256)
-def _rows(
-    path: Path, prediction: Prediction, times: tuple[float, ...], device: torch.device, dtype: torch.dtype
-) -> list[Row]:
-    """(skip, out, into, noise level) of each time, computed in float64."""
+def _precondition(
+    path: Path, prediction: Prediction, times: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Scales, Tensor]:
+    """Scales and noise levels at given times, computed in float64."""
     t = torch.tensor(times, dtype=torch.float64)
-    skip, out, into = prediction.scales(path, t)
-    levels = path.noise_level(t).to(device, dtype)
-    return list(zip(skip.unbind(), out.tolist(), into.unbind(), levels.unbind(), strict=True))
+    return prediction.scales(path, t), path.noise_level(t).to(device, dtype)

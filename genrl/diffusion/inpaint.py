@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrl.diffusion.denoiser import Estimate, Estimator, tabulate
+from genrl.diffusion.denoiser import Estimator, Table, plain, tabulate
 
 
 class Inpaint:
@@ -40,15 +40,16 @@ class Inpaint:
             x = torch.where(self.mask, self.path.add_noise(self.known, t, self.noise), x)
         return torch.where(self.mask, self.known, self.denoiser(x, t, condition))
 
-    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Estimate:
+    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
         """The same at known times, see ``genrl.diffusion.denoiser.tabulate``."""
         inner = tabulate(self.denoiser, times, x, condition)
+        skip, out, into = (part.tolist() for part in inner.scales)
         levels = torch.tensor(times, dtype=torch.float64)
-        alpha, sigma = self.path.alpha(levels).unbind(), self.path.sigma(levels).tolist()
+        alpha, sigma = self.path.alpha(levels).tolist(), self.path.sigma(levels).tolist()
 
-        def estimate(i: int, x: Tensor) -> Tensor:
+        def network(i: int, x: Tensor) -> Tensor:
             if self.noise is not None:
-                x = torch.where(self.mask, (self.known * alpha[i]).add_(self.noise, alpha=sigma[i]), x)
-            return torch.where(self.mask, self.known, inner(i, x))
+                x = torch.where(self.mask, alpha[i] * self.known + sigma[i] * self.noise, x)
+            return torch.where(self.mask, self.known, skip[i] * x + out[i] * inner.network(i, into[i] * x))
 
-        return estimate
+        return Table(plain(len(times)), network)
