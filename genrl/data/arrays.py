@@ -238,11 +238,11 @@ def _require_continuity(now: np.ndarray, after: np.ndarray, last: np.ndarray, na
     inside = np.flatnonzero(~last)
     first, second = after[inside], now[inside + 1]
     if first.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(first - second) > CONTINUITY * (1 + np.abs(second))
     else:
         apart = first != second
-    apart = apart.reshape(len(inside), -1).any(axis=1)
+    apart = apart.any(axis=tuple(range(1, apart.ndim)))  # (N - E,)
     if apart.any():
         row = int(inside[apart.argmax()])
         raise AlignmentError(

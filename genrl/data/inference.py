@@ -9,6 +9,9 @@ import numpy as np
 from genrl.data.errors import AlignmentError
 from genrl.data.table import native
 
+WIDEST = 2**31
+"""Scalar integers spread wider than this are numbers rather than choices: a Box."""
+
 
 def infer_space(parts: Sequence[Any], actions: bool = False, where: str = "The data") -> gym.Space:
     """A space that holds every row of every part.
@@ -58,12 +61,12 @@ def _leaf(low: np.ndarray, high: np.ndarray, dtype: np.dtype, actions: bool) -> 
         if actions and np.isfinite(low).all() and np.isfinite(high).all():
             return gym.spaces.Box(low, high, shape, dtype.type)
         return gym.spaces.Box(-np.inf, np.inf, shape, dtype.type)
-    if shape == ():
+    if shape == () and int(high) - int(low) < WIDEST:
         start = min(0, int(low))
         return gym.spaces.Discrete(2 if kind == "b" else int(high) - start + 1, start=start)
     if kind == "b":
         return gym.spaces.MultiBinary(shape if len(shape) > 1 else shape[0])
-    if actions and (low >= 0).all():
+    if actions and (low >= 0).all() and (high < np.iinfo(dtype).max).all():  # the counts need room in the dtype
         return gym.spaces.MultiDiscrete(high.astype(np.int64) + 1, dtype=dtype.type)
     if actions:
         return gym.spaces.Box(low, high, shape, dtype.type)

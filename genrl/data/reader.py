@@ -103,10 +103,11 @@ class Reader:
 
     def corrupt(self, what: str, error: Exception) -> CorruptDatasetError:
         """The error for a damaged data file."""
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        infos = "" if self.data_file.is_file() else " (or it holds infos that Minari's Arrow writer makes unreadable)"
         return CorruptDatasetError(
-            f"Data set '{self.dataset_id}': {self.data_file} {what} ({reason}). The file is truncated, half-written or "
-            f"altered: delete {self.path} and download or create the data set again."
+            f"Data set '{self.dataset_id}': {self.data_file} {what} ({reason}). It is truncated, half-written or altered"
+            f"{infos}: delete {self.path} and download or create the data set again."
         )
 
     def _read_metadata(self) -> dict[str, Any]:

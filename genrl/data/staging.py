@@ -85,16 +85,20 @@ def publish(staged: Path, target: Path, root: Path, overwrite: bool) -> None:
 
 
 def _exchange(staged: Path, target: Path, root: Path) -> None:
-    """Swap two folders: in one step where the system can, else in two with a note that lets a crash be completed."""
-    if _renameat2_exchange(staged, target):
-        return
+    """Swap two folders: in one step where the system can, else in two."""
+    if not _exchange_at_once(staged, target):
+        _exchange_in_two_steps(staged, target, root)
+
+
+def _exchange_in_two_steps(staged: Path, target: Path, root: Path) -> None:
+    """Move the old one aside and the new one in, with a note by which ``_clear`` completes what a crash cut short."""
     outer = staged.parent
     (outer / _TARGET).write_text(str(target.relative_to(root)))
     os.rename(target, outer / _OLD)
     os.rename(staged, target)
 
 
-def _renameat2_exchange(first: Path, second: Path) -> bool:
+def _exchange_at_once(first: Path, second: Path) -> bool:
     """Linux's atomic swap of two paths; False where kernel or file system do not know it."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
