@@ -118,7 +118,7 @@ class WindowSampler:
     def fetch(self, index: Tensor, generator: torch.Generator | None = None) -> Windows:
         """The windows at ``index`` (B,) int64."""
         index = index.to(self.starts.device)
-        starts = self.starts[index]
+        starts = self.starts.index_select(0, index)
         if not self._padded:
             rows = self._gather(starts)
             return Windows(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device))
@@ -130,7 +130,7 @@ class WindowSampler:
 
     def _gather(self, starts: Tensor) -> Tensor:
         """(B, H, D) whatever rows follow each start."""
-        return self._blocks.index_select(0, starts).unflatten(1, (self.horizon, -1))
+        return self._blocks.index_select(0, starts).view(len(starts), self.horizon, -1)
 
     def future(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """First and last row (B,) that may serve as a goal: from the window's last row to the end of the episode."""
