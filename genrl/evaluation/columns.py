@@ -29,6 +29,21 @@ class Columns:
     rows: Tensor
     left_out: list[str]
 
+    @property
+    def variables(self) -> dict[str, slice]:
+        """Name -> its columns: one for a number, one a category for a choice (``action=0``, ``action=1``, ...)."""
+        found: dict[str, slice] = {}
+        for d, name in enumerate(self.names):
+            variable = name.split("=")[0]
+            found[variable] = slice(found[variable].start if variable in found else d, d + 1)
+        return found
+
+    def drawn(self, most: int, seed: int = 0) -> Tensor:
+        """The rows, of more than ``most`` so many drawn with ``seed``."""
+        if self.rows.shape[0] <= most:
+            return self.rows
+        return self.rows[torch.randperm(self.rows.shape[0], generator=torch.Generator().manual_seed(seed))[:most]]
+
     @classmethod
     def of(cls, episodes: Episodes) -> Columns:
         """One row [s_t, a_t, r_t] a transition."""

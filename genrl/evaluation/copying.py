@@ -24,6 +24,7 @@ from genrl.evaluation.columns import comparable
 CLOSE_PERCENTILE = 5.0
 EXCESSIVE = 0.5
 MAX_TRAINING_WINDOWS = 200_000
+PART = 10_000
 
 
 class CopyingWarning(UserWarning):
@@ -113,17 +114,17 @@ def copying(
     _, made = comparable(train, synthetic)
     mean, std = reference.rows[:, :-1].mean(0), reference.rows[:, :-1].std(0)
     scale = torch.where(std > 0, std, 1.0)
-
-    def windows(rows: Tensor, starts: Tensor) -> Tensor:
-        standard = (rows[:, :-1] - mean) / scale  # (N, D), without the reward
-        return standard[starts[:, None] + torch.arange(horizon)].flatten(1)  # (n, H D)
-
-    def distances(rows: Tensor, episodes: Episodes) -> np.ndarray:
-        queries = windows(rows, _window_starts(episodes, horizon, max_windows, seed))
-        return nearest_distances(queries, (windows(reference.rows, part) for part in known.split(10_000))).numpy()
-
-    known = _window_starts(train, horizon, MAX_TRAINING_WINDOWS, seed)
-    return Copying(distances(made.rows, synthetic), distances(fresh.rows, held_out), horizon)
+    known, one, two = ((columns.rows[:, :-1] - mean) / scale for columns in (reference, made, fresh))  # no reward
+    queries = [_window_starts(data, horizon, max_windows, seed) for data in (synthetic, held_out)]
+    found = nearest_distances(
+        torch.cat([_windows(one, queries[0], horizon), _windows(two, queries[1], horizon)]),
+        (
+            _windows(known, part, horizon)
+            for part in _window_starts(train, horizon, MAX_TRAINING_WINDOWS, seed).split(PART)
+        ),
+    )
+    count = len(queries[0])
+    return Copying(found[:count].numpy(), found[count:].numpy(), horizon)
 
 
 def cross_copying(
@@ -166,6 +167,11 @@ def nearest_distances(queries: Tensor, known: Iterable[Tensor], chunk: int = 256
         nearest = torch.cat([torch.cdist(some, part).argmin(-1) for some in queries.split(chunk)])
         best = torch.minimum(best, (queries - part[nearest]).square().mean(-1).sqrt())
     return best
+
+
+def _windows(rows: Tensor, starts: Tensor, horizon: int) -> Tensor:
+    """(n, H D) the windows of ``rows`` (N, D) that begin at ``starts`` (n,)."""
+    return rows[starts[:, None] + torch.arange(horizon)].flatten(1)
 
 
 def _window_starts(episodes: Episodes, horizon: int, limit: int | None, seed: int) -> Tensor:

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.stats import wasserstein_distance
-from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.evaluation.columns import comparable
@@ -67,7 +65,7 @@ def fidelity(real: Episodes, synthetic: Episodes, seed: int = 0) -> Fidelity:
         AlignmentError: the two have different spaces.
     """
     first, second = comparable(real, synthetic)
-    one, two = (_drawn(columns.rows, seed) for columns in (first, second))
+    one, two = (columns.drawn(MAX_ROWS, seed).double().numpy() for columns in (first, second))
     return Fidelity(
         names=first.names,
         marginals=np.array([scaled_wasserstein(one[:, d], two[:, d]) for d in range(one.shape[1])]),
@@ -93,8 +91,6 @@ def correlations(rows: np.ndarray) -> np.ndarray:
     return result
 
 
-def _drawn(rows: Tensor, seed: int) -> np.ndarray:
-    """At most ``MAX_ROWS`` of the rows, without replacement, as float64."""
-    if rows.shape[0] > MAX_ROWS:
-        rows = rows[torch.randperm(rows.shape[0], generator=torch.Generator().manual_seed(seed))[:MAX_ROWS]]
-    return rows.double().numpy()
+def total_variation(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Share of the mass that must change category to turn one sample of one-hot rows (n, K) into the other (m, K)."""
+    return float(np.abs(real.mean(0) - synthetic.mean(0)).sum() / 2)

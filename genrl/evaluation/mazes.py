@@ -1,4 +1,4 @@
-"""Where a trajectory is on a map: the walls of a maze, positions in it, or a plane through any observation space."""
+"""The walls of a maze, as environments of Gymnasium-Robotics describe them, under the trajectories in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from genrl.data.episodes import DatasetCard, Episodes
-from genrl.evaluation.columns import Columns
+from genrl.data.episodes import DatasetCard
 from genrl.evaluation.style import FAINT, WALL
-
-ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 
 
 @dataclass(frozen=True)
@@ -61,35 +58,3 @@ class Maze:
         axes.grid(False)
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(FAINT)
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A map from observations to a plane that several data sets share, with the labels of its two axes."""
-
-    labels: tuple[str, str]
-    mean: np.ndarray
-    axes: np.ndarray
-
-    @classmethod
-    def of(cls, episodes: Episodes) -> Plane:
-        """The achieved goal where there is one; both of two numbers; else the two principal components."""
-        if ACHIEVED in episodes.observations:
-            return cls(("x", "y"), np.zeros(2), np.eye(2))
-        columns = Columns.of_observations(episodes)
-        rows = columns.rows.double().numpy()
-        if rows.shape[1] <= 2:
-            names = (*columns.names, "")
-            return cls((names[0], names[1]), np.zeros(rows.shape[1]), np.eye(rows.shape[1], 2))
-        mean, std = rows.mean(0), rows.std(0)
-        scale = np.where(std > 0, std, 1.0)
-        _, singular, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
-        share = 100 * singular**2 / (singular**2).sum()
-        first, second = (f"principal component {i + 1} ({share[i]:.0f} % of variance)" for i in range(2))
-        return cls((first, second), mean, directions[:2].T / scale[:, None])
-
-    def project(self, episodes: Episodes) -> np.ndarray:
-        """(N + E, 2) the observations of ``episodes`` in the plane."""
-        if ACHIEVED in episodes.observations:
-            return episodes.observations[ACHIEVED][:, :2].double().numpy()
-        return (Columns.of_observations(episodes).rows.double().numpy() - self.mean) @ self.axes

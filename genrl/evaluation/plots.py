@@ -13,13 +13,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from genrl.data.episodes import Episodes
 from genrl.evaluation.columns import comparable
 from genrl.evaluation.copying import CLOSE_PERCENTILE, Copying
-from genrl.evaluation.fidelity import Fidelity, scaled_wasserstein
-from genrl.evaluation.mazes import DESIRED, Maze, Plane
+from genrl.evaluation.fidelity import MAX_ROWS, Fidelity, scaled_wasserstein, total_variation
+from genrl.evaluation.mazes import Maze
+from genrl.evaluation.planes import DESIRED, Plane, plane_of
 from genrl.evaluation.style import (
     FAINT,
     INK,
@@ -36,7 +38,7 @@ from genrl.evaluation.style import (
     legend_below,
 )
 
-MOST_COLUMNS = 24
+MOST_PANELS = 24
 MARKS: dict[str, dict[str, Any]] = {
     "start": {"marker": "o", "markersize": 4.5, "label": "start"},
     "end": {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "label": "end"},
@@ -56,7 +58,7 @@ def trajectories(data: Mapping[str, Episodes], maze: Maze | None = None, most: i
     """
     first = next(iter(data.values()))
     maze = maze or Maze.of_card(first.card)
-    plane = Plane.of(first)
+    plane = plane_of(first)
     picture, panels = grid(len(data), 4, PANEL + 0.4, PANEL + 0.7)
     for (name, episodes), colour, axes in zip(data.items(), colours(data).values(), panels, strict=True):
         order = torch.randperm(len(episodes), generator=torch.Generator().manual_seed(seed))
@@ -97,25 +99,42 @@ def _share_limits(panels: Sequence[Axes]) -> None:
         axes.set(xlim=(lows[0], highs[0]), ylim=(lows[1], highs[1]))
 
 
-def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_COLUMNS) -> Picture:
-    """Histograms of the first ``most`` columns, real filled and synthetic as a line.
+def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> Picture:
+    """Distributions of the first ``most`` variables, real filled and synthetic as a line.
 
-    The grey number is the columns' Wasserstein-1 distance in real standard deviations.
+    The grey figure is the distance of the two: Wasserstein-1 in real standard deviations; for a choice the total
+    variation, the share of rows that would have to choose otherwise.
 
     Raises:
         AlignmentError: the two have different spaces.
     """
     first, second = comparable(real, synthetic)
-    picture, panels = grid(min(len(first.names), most), 4, 2.45, 1.8)
-    for d, axes in enumerate(panels):
-        one, two = first.rows[:, d].numpy(), second.rows[:, d].numpy()
-        _histograms(axes, one, two)
+    one, two = first.drawn(MAX_ROWS).numpy(), second.drawn(MAX_ROWS).numpy()
+    variables = list(first.variables.items())[:most]
+    picture, panels = grid(len(variables), 4, 2.45, 1.8)
+    for (name, columns), axes in zip(variables, panels, strict=True):
+        if "=" in first.names[columns.start]:
+            _shares(axes, first.names[columns], one[:, columns], two[:, columns])
+            distance = total_variation(one[:, columns], two[:, columns])
+        else:
+            _histograms(axes, one[:, columns.start], two[:, columns.start])
+            distance = scaled_wasserstein(one[:, columns.start], two[:, columns.start])
         axes.set_yticks([])
-        label(axes, title=first.names[d])
-        axes.set_title(f"{scaled_wasserstein(one, two):.2f}", fontsize=8.5, color=MUTED, loc="right")
+        label(axes, title=name)
+        axes.set_title(f"{distance:.2f}", fontsize=8.5, color=MUTED, loc="right")
     panels[0].set_ylabel("density", fontsize=9, color=INK)
     legend_below(picture, panels[0].get_legend_handles_labels()[0])
     return picture
+
+
+def _shares(axes: Axes, names: Sequence[str], real: np.ndarray, synthetic: np.ndarray) -> None:
+    """Share of each category, a bar for real and a step for synthetic, at the category's own number."""
+    values = np.array([int(name.split("=")[1]) for name in names])
+    edges = np.append(values, values[-1] + 1) - 0.5
+    axes.bar(values, real.mean(0), width=1.0, color=REAL, alpha=0.35, label="real")
+    axes.stairs(synthetic.mean(0), edges, color=SYNTHETIC, linewidth=1.4, label="synthetic")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(False)
 
 
 def returns(real: Episodes, synthetic: Episodes) -> Picture:

@@ -52,8 +52,8 @@ def quality_report(
     )
     report.heading("Marginals").figure(
         plots.marginals(real, synthetic),
-        f"Each number of observation, action and reward (at most the first {plots.MOST_COLUMNS}); the grey figure is "
-        "the distance of the two, in real standard deviations.",
+        f"Every variable of observation and action, and the reward (the first {plots.MOST_PANELS} of them). The grey "
+        "figure is the distance of the two: in real standard deviations, for a choice the share of rows that differ.",
     )
     report.heading("Correlations").figure(plots.correlations(compared), "Pearson correlations between the columns.")
     report.heading("Returns and lengths").figure(

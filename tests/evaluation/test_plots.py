@@ -17,11 +17,13 @@ from genrl.data.collect import collect
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
+from genrl.data.policies import RandomPolicy
 from genrl.data.waypoint import WaypointPolicy
 from genrl.evaluation import curves, plots
 from genrl.evaluation.copying import copying
 from genrl.evaluation.fidelity import fidelity
-from genrl.evaluation.mazes import Maze, Plane
+from genrl.evaluation.mazes import Maze
+from genrl.evaluation.planes import plane_of
 from genrl.evaluation.statistics import Interval
 from genrl.evaluation.style import REAL, SYNTHETIC, colours
 
@@ -81,7 +83,7 @@ def test_a_plane_through_many_dimensions_keeps_most_variance(episode_factory):
     hidden = rng.normal(size=(210, 2)) * [3.0, 2.0]
     mixing = rng.normal(size=(2, 5))
     episodes = episode_factory([20] * 10, hidden @ mixing + 5.0)
-    plane = Plane.of(episodes)
+    plane = plane_of(episodes)
     points = plane.project(episodes)
     assert points.mean(0) == pytest.approx([0, 0], abs=1e-6)
     standard = (episodes.observations[""] - episodes.observations[""].mean(0)) / episodes.observations[""].std(0)
@@ -105,6 +107,21 @@ def test_marginals_have_one_panel_a_column(maze_episodes):
     assert [axes.get_title(loc="left") for axes in shown[-3:]] == ["action[0]", "action[1]", "reward"]
     assert {axes.get_title(loc="right") for axes in shown} == {"0.00"}
     assert len([axes for axes in plots.marginals(maze_episodes, maze_episodes, most=3).axes if axes.axison]) == 3
+
+
+def test_choices_share_one_panel():
+    env = gym.make("FrozenLake-v1")
+    real, other = (collect("FrozenLake-v1", RandomPolicy(env.action_space), 20, seed) for seed in (0, 1))
+    figure = plots.marginals(real, other)
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in shown] == ["observation", "action", "reward"]
+    heights = np.array([bar.get_height() for bar in shown[1].containers[0]])
+    shares, others = (np.bincount(data.actions[""], minlength=4) / data.num_transitions for data in (real, other))
+    np.testing.assert_allclose(heights, shares, atol=1e-6)
+    assert shown[1].get_title(loc="right") == f"{np.abs(shares - others).sum() / 2:.2f}"
+    path = plots.trajectories({"real": real[0]}).axes[0].collections[0].get_segments()[0]
+    states = real[0].observations[""].numpy()
+    np.testing.assert_array_equal(path, np.stack([np.arange(len(states)), states], -1))
 
 
 def test_histograms_are_densities_around_a_lone_value(episode_factory):

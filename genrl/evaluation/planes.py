@@ -1,0 +1,89 @@
+"""Where an observation is on a flat picture: its position, its value over time, or its two principal components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from genrl.data.episodes import Episodes
+from genrl.evaluation.columns import Columns
+
+ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
+MOST_ROWS = 20_000
+
+
+class Plane(Protocol):
+    """A map from observations to a plane that several data sets share."""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What its two axes are."""
+
+    def project(self, episodes: Episodes) -> np.ndarray:
+        """(N + E, 2) the observations of ``episodes`` in the plane."""
+
+
+def plane_of(episodes: Episodes) -> Plane:
+    """The achieved goal where there is one; a single variable over time; else the plane of most variance."""
+    if ACHIEVED in episodes.observations:
+        return Positions()
+    columns = Columns.of_observations(episodes)
+    if len(columns.variables) == 1:
+        return OverTime(("step", next(iter(columns.variables))))
+    return Principal.of(columns)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The first two entries of the achieved goal."""
+
+    labels: tuple[str, str] = ("x", "y")
+
+    def project(self, episodes: Episodes) -> np.ndarray:
+        """(N + E, 2) positions, in the environment's unit of length."""
+        return episodes.observations[ACHIEVED][:, :2].double().numpy()
+
+
+@dataclass(frozen=True)
+class OverTime:
+    """A single number, or a single choice, over the steps of an episode."""
+
+    labels: tuple[str, str]
+
+    def project(self, episodes: Episodes) -> np.ndarray:
+        """(N + E, 2) step and value."""
+        columns = Columns.of_observations(episodes)
+        values = columns.rows[:, 0] if columns.rows.shape[1] == 1 else columns.rows.argmax(-1)
+        steps = np.concatenate([np.arange(length + 1) for length in episodes.lengths.tolist()])
+        return np.stack([steps, values.double().numpy()], -1)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The two principal components of standardised observations; both axes themselves where there are but two.
+
+    ``project`` is (observation - mean) @ axes.
+    """
+
+    labels: tuple[str, str]
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def of(cls, columns: Columns) -> Principal:
+        """Fitted to these observations."""
+        rows = columns.drawn(MOST_ROWS).double().numpy()
+        if rows.shape[1] == 2:
+            return cls((columns.names[0], columns.names[1]), np.zeros(2), np.eye(2))
+        mean, std = rows.mean(0), rows.std(0)
+        scale = np.where(std > 0, std, 1.0)
+        _, singular, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
+        share = 100 * singular**2 / (singular**2).sum()
+        first, second = (f"principal component {i + 1} ({share[i]:.0f} % of variance)" for i in range(2))
+        return cls((first, second), mean, directions[:2].T / scale[:, None])
+
+    def project(self, episodes: Episodes) -> np.ndarray:
+        """(N + E, 2) components, in standard deviations of the observations' entries."""
+        return (Columns.of_observations(episodes).rows.double().numpy() - self.mean) @ self.axes
