@@ -13,6 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
@@ -45,6 +46,8 @@ MARKS: dict[str, dict[str, Any]] = {
     "goal": {"marker": "*", "markersize": 8, "color": "#F0E442", "markeredgecolor": INK, "markeredgewidth": 0.5}
     | {"label": "goal"},
 }
+
+BOTH = (Patch(color=REAL, alpha=0.35, label="real"), Line2D([], [], color=SYNTHETIC, label="synthetic"))
 
 
 def trajectories(data: Mapping[str, Episodes], maze: Maze | None = None, most: int = 60, seed: int = 0) -> Picture:
@@ -123,7 +126,7 @@ def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> P
         label(axes, title=name)
         axes.set_title(f"{distance:.2f}", fontsize=8.5, color=MUTED, loc="right")
     panels[0].set_ylabel("density", fontsize=9, color=INK)
-    legend_below(picture, panels[0].get_legend_handles_labels()[0])
+    legend_below(picture, BOTH)
     return picture
 
 
@@ -144,7 +147,7 @@ def returns(real: Episodes, synthetic: Episodes) -> Picture:
     label(left, x="undiscounted return of an episode", y="density")
     _histograms(right, real.lengths.double().numpy(), synthetic.lengths.double().numpy(), means=True)
     label(right, x="length of an episode in steps", y="density")
-    legend_below(picture, left.get_legend_handles_labels()[0])
+    legend_below(picture, BOTH)
     return picture
 
 
