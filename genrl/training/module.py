@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import CheckpointError
+from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.training.batches import Sampler
 from genrl.training.spec import DataSpec
@@ -71,6 +71,28 @@ class Trainable(L.LightningModule, ABC):
             position = self.trainer.fit_loop.epoch_loop.total_batch_idx
             return generator(self.seed, "train", self.global_rank, position)
         return generator(self.seed, "validate", self.global_rank, batch_index)
+
+    def planned_steps(self) -> int:
+        """Optimiser steps of the whole fit, for schedules of the learning rate.
+
+        Lightning's own estimate opens the training data before a checkpoint's position is restored, and a resumed fit
+        would then begin its epoch again.
+
+        Raises:
+            ConfigurationError: neither max_epochs nor max_steps bounds the fit.
+        """
+        trainer = self.trainer
+        batches: int = trainer.datamodule.batches_per_epoch  # type: ignore[attr-defined]
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        bounds = [] if trainer.max_steps == -1 else [trainer.max_steps]
+        if trainer.max_epochs not in (None, -1):
+            bounds.append(-(-batches // trainer.accumulate_grad_batches) * trainer.max_epochs)
+        if not bounds:
+            raise ConfigurationError(
+                "The learning rate falls over the whole fit, so the fit needs an end: set max_epochs or max_steps."
+            )
+        return max(min(bounds), 1)
 
     def configuration(self) -> dict[str, Any]:
         """Constructor arguments as primitives."""

@@ -1,0 +1,70 @@
+"""A fitted learner as a policy: numpy in, numpy out, the same actions however many environments act at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrl.data.conditions import Conditions
+from genrl.data.episode_seeds import EpisodeGenerators
+from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
+
+if TYPE_CHECKING:
+    from genrl.learners.learner import Learner
+
+
+class LearnedPolicy:
+    """Encodes observations, asks the learner's network and decodes its actions.
+
+    The network is asked row by row, so that an action has the same bits whatever the size of the batch, and each
+    episode draws from its own seed.
+
+    Args:
+        learner: a fitted learner.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self._generators = EpisodeGenerators()
+
+    def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
+        """New noise where an episode begins; there is no other state."""
+        self._generators.reset(mask, seeds)
+
+    @torch.inference_mode()
+    def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
+        """Actions for B observations, inside the action space; ``conditions.goal`` overrides the desired goal.
+
+        Raises:
+            ConditionError: a condition other than a goal, a goal for a learner without one, or no goal where needed.
+        """
+        learner, spec = self.learner, self.learner.spec
+        assert spec is not None
+        leaves = {path: leaf.to(learner.device) for path, leaf in self._leaves(observations).items()}
+        batch = next(iter(leaves.values())).shape[0]
+        understood = {"goal"} if learner.observer.goal.dim else set()
+        (conditions or Conditions()).require(type(learner).__name__, understood, batch)
+        columns = learner.observer(leaves, None if conditions is None else conditions.goal)
+        outputs = torch.cat([self._ask(row) for row in columns.split(1)])  # (B, K)
+        uniform = None if deterministic else self._uniform(outputs)
+        actions = {path: leaf.cpu().numpy() for path, leaf in learner.decide(outputs, uniform).items()}
+        return unflatten(spec.action_space, actions)
+
+    def _leaves(self, observations: Any) -> Leaves:
+        assert self.learner.spec is not None
+        return to_tensors(flatten(self.learner.spec.observation_space, observations))
+
+    def _ask(self, row: Tensor) -> Tensor:
+        training = self.learner.training
+        self.learner.eval()
+        output = self.learner(row)
+        self.learner.train(training)
+        return output
+
+    def _uniform(self, like: Tensor) -> Tensor:
+        """(B, K) uniform numbers in [0, 1), each row from its episode's generator."""
+        draws = self._generators.draw(lambda generator: generator.random(like.shape[1]))
+        return torch.from_numpy(draws).to(like.device)

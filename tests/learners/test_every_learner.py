@@ -1,0 +1,121 @@
+"""What must hold for every learner: a new one enters the list in toy_data and nothing here."""
+
+from collections.abc import Callable
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from toy_data import LEARNERS, equal_weights, random_walks
+
+from genrl.data.batch import Transitions
+from genrl.data.errors import ConfigurationError
+from genrl.data.spaces import flatten
+from genrl.learners.learner import Learner
+from genrl.training.checkpoint import load, save
+from genrl.training.datamodule import EpisodesData
+from genrl.training.fit import fit
+
+pytestmark = pytest.mark.parametrize("make", LEARNERS.values(), ids=LEARNERS.keys())
+Make = Callable[[], Learner]
+
+
+def observations(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=(count, 2)) for name in ("observation", "achieved_goal", "desired_goal")}
+
+
+def trainer(folder, epochs: int = 2, **settings) -> L.Trainer:
+    return L.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        max_epochs=epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+
+
+def data() -> EpisodesData:
+    return EpisodesData(random_walks(), batch_size=16, val_fraction=0.2, val_batches=1, batches_per_epoch=10)
+
+
+@pytest.mark.parametrize("step", [5, 13])
+def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
+    every = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
+    whole = make()
+    trainer(tmp_path, callbacks=[every]).fit(whole, datamodule=data())
+    resumed = make()
+    second = trainer(tmp_path, enable_checkpointing=False)
+    second.fit(resumed, datamodule=data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
+    assert second.global_step == 20  # one step for each batch, however many optimisers
+    assert equal_weights(whole, resumed)
+    assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
+
+
+def test_a_checkpoint_gives_the_same_policy(make: Make, tmp_path):
+    learner = fit(make(), random_walks(), 20, progress=False)
+    loaded = load(save(learner, tmp_path / "learner.ckpt"))
+    assert isinstance(loaded, Learner)
+    assert equal_weights(learner, loaded)
+    seen = observations(5)
+    for deterministic in (True, False):
+        policies = [learner.policy(), loaded.policy()]
+        for policy in policies:
+            policy.reset(np.ones(5, bool), np.arange(5))
+        first, second = (policy.act(seen, deterministic=deterministic) for policy in policies)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_actions_do_not_depend_on_how_many_environments_act(make: Make):
+    policy = fit(make(), random_walks(), 5, progress=False).policy()
+    seen = observations(7)
+    policy.reset(np.ones(7, bool), np.arange(7))
+    together = policy.act(seen)
+    assert together.shape == (7, 2)
+    assert together.dtype == np.float32
+    assert np.abs(together).max() <= 1
+    for row in range(7):
+        policy.reset(np.ones(1, bool), np.array([row]))
+        alone = policy.act({name: leaf[row : row + 1] for name, leaf in seen.items()})
+        np.testing.assert_array_equal(alone[0], together[row])
+
+
+def test_the_mean_is_the_deterministic_action_and_has_a_gradient(make: Make):
+    learner = fit(make(), random_walks(), 5, progress=False)
+    seen = observations(4)
+    columns = torch.from_numpy(np.concatenate([seen["observation"], seen["desired_goal"]], axis=1)).float()
+    states = columns.requires_grad_()
+    mean = learner.mean(states)
+    action = learner.policy().act(seen, deterministic=True)
+    np.testing.assert_allclose(np.clip(mean.detach().numpy(), -1, 1), action, atol=1e-6)
+    (gradient,) = torch.autograd.grad(mean.sum(), states)
+    assert gradient.abs().sum() > 0
+
+
+def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
+    stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
+    stopped = trainer(tmp_path, epochs=5, callbacks=[stop], enable_checkpointing=False)
+    stopped.fit(make(), datamodule=data())
+    assert stopped.current_epoch == 1
+    assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
+
+
+def test_batches_are_standardised_and_of_the_training_episodes(make: Make):
+    learner = make()
+    walks = random_walks()
+    learner.prepare(walks)
+    sampler = learner.sampler(walks)
+    batch = sampler.fetch(torch.arange(len(sampler)), torch.Generator().manual_seed(0))
+    assert isinstance(batch, Transitions)
+    assert len(sampler) == walks.num_transitions
+    torch.testing.assert_close(batch.observations.mean(0), torch.zeros(batch.observations.shape[1]), atol=0.1, rtol=0)
+    position = flatten(walks.observation_space, walks.observations)
+    assert set(position) == {""} or batch.observations.shape[1] in (2, 4)  # the copied achieved goal is left out
+
+
+def test_an_unfitted_learner_refuses_to_act(make: Make):
+    with pytest.raises(ConfigurationError, match="never fitted"):
+        make().policy()

@@ -1,0 +1,85 @@
+"""Small data sets whose best answers are known, and the list of learners that the general tests go through."""
+
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from genrl.data.arrays import from_arrays
+from genrl.data.episodes import Episodes
+from genrl.learners.bc import BC
+from genrl.learners.gcbc import GCBC
+from genrl.learners.iql import IQL
+from genrl.learners.td3bc import TD3BC
+from genrl.nets.mlp import MLP
+
+SMALL = partial(MLP, width=32)
+LINEAR = partial(MLP, layers=0)
+
+LEARNERS = {
+    "bc": partial(BC, net=partial(MLP, width=16, dropout=0.1)),
+    "gcbc": partial(GCBC, net=partial(MLP, width=16)),
+    "td3bc": partial(TD3BC, actor_net=partial(MLP, width=16, dropout=0.1), critic_net=partial(MLP, width=16)),
+    "iql": partial(IQL, actor_net=SMALL, critic_net=SMALL, value_net=SMALL),
+}
+
+
+def box(dim: int, low: float = -1.0, high: float = 1.0) -> gym.spaces.Box:
+    return gym.spaces.Box(low, high, (dim,), np.float32)
+
+
+def random_walks(episodes: int = 6, steps: int = 20, seed: int = 0) -> Episodes:
+    """A point that moves by a tenth of the action in a plane, with a goal: every learner can take these."""
+    rng = np.random.default_rng(seed)
+    shape = (episodes, steps)
+    actions = rng.uniform(-1, 1, (*shape, 2)).astype(np.float32)
+    moves = np.concatenate([rng.normal(size=(episodes, 1, 2)), 0.1 * actions], axis=1)
+    places = moves.cumsum(1)
+    goals = np.repeat(rng.normal(size=(episodes, 1, 2)), steps + 1, axis=1)
+    wide = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    space = gym.spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), wide))
+    return from_arrays(
+        [{"observation": p, "achieved_goal": p, "desired_goal": g} for p, g in zip(places, goals, strict=True)],
+        list(actions),
+        list(-np.linalg.norm(places - goals, axis=-1)[:, 1:]),
+        observation_space=space,
+        action_space=box(2),
+    )
+
+
+def bandit(actions: np.ndarray, rewards: np.ndarray) -> Episodes:
+    """Episodes of one step in a single state, all terminated."""
+    count = len(actions)
+    return from_arrays(
+        np.zeros((2 * count, 1), np.float32),
+        actions.astype(np.float32)[:, None],
+        rewards,
+        np.ones(count, bool),
+        lengths=[1] * count,
+        observation_space=box(1),
+        action_space=box(1),
+    )
+
+
+def clock(terminated: bool, steps: int = 3, episodes: int = 40) -> Episodes:
+    """A reward of 1 per step; terminated episodes observe the time, truncated ones nothing."""
+    rng = np.random.default_rng(0)
+    total = episodes * steps
+    ends = np.arange(total) % steps == steps - 1
+    time = np.tile(np.arange(steps + 1) / steps, episodes) if terminated else np.zeros(episodes * (steps + 1))
+    return from_arrays(
+        time.astype(np.float32)[:, None],
+        rng.uniform(-1, 1, (total, 1)).astype(np.float32),
+        np.ones(total),
+        ends & terminated,
+        ends & (not terminated),
+        lengths=[steps] * episodes,
+        observation_space=box(1),
+        action_space=box(1),
+    )
+
+
+def equal_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
