@@ -28,7 +28,7 @@ EPISODES, STEPS, PART = 1000, 1000, 50
 OBSERVATION, ACTION = 11, 3
 DATASET = "hopper/synthetic-v0"
 ARMS = ("ours", "reference")
-LOADER = ("store", "reader", "table", "checks", "spaces", "episodes")
+LOADER = ("store", "reader", "table", "manifest", "checks", "spaces", "episodes")
 
 
 def hopper_sized() -> Iterator[Episodes]:

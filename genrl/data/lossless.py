@@ -1,21 +1,24 @@
 """Getting uint8 leaves through Minari's writer and reader bit by bit.
 
-Minari writes every uint8 array of two or more dimensions as JPEG, images or not, which is off by up to 243 of 255. Two
-ways lead past that, both understood by Minari's own reader:
+Minari writes nearly every uint8 array of two or more dimensions as JPEG, images or not, which is off by up to 243 of
+255. Two ways lead past that, both understood by Minari's own reader:
 
 - rows handed over as memory views are stored as they are, for leaves that the reader takes as they are;
 - leaves that the reader decodes as images are stored as PNG, which it decodes just as well.
 """
 
 import io
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import h5py
 import numpy as np
 from minari.dataset.minari_storage import is_image_space
 from PIL import Image
 
 from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.spaces import leaf_spaces
 
 
 def require_storable(space: gym.Space, dtype: np.dtype, what: str) -> None:
@@ -53,3 +56,27 @@ def _png(images: np.ndarray) -> list[np.ndarray]:
         encoded.append(np.frombuffer(buffer.getvalue(), np.uint8))
     longest = max(map(len, encoded))
     return [np.pad(code, (0, longest - len(code))) for code in encoded]
+
+
+def lossy_images(file: Path, space: gym.Space, group: str) -> list[str]:
+    """The image leaves of ``group`` ("observations" or "actions") that an HDF5 file of Minari's holds as JPEG."""
+    images = [path for path, leaf in leaf_spaces(space).items() if is_image_space(leaf)]
+    if not images:
+        return []
+    with h5py.File(file, "r") as data:
+        return [path for path in images if _begins_as_jpeg(data[f"episode_0/{group}{_hdf5_path(space, path)}"][0])]
+
+
+def _begins_as_jpeg(code: np.ndarray) -> bool:
+    return bytes(code[:2]) == b"\xff\xd8"
+
+
+def _hdf5_path(space: gym.Space, path: str) -> str:
+    """Minari names positions of a Tuple "_index_N"."""
+    names = ""
+    for part in path.split("/") if path else []:
+        if isinstance(space, gym.spaces.Tuple):
+            names, space = f"{names}/_index_{part}", space.spaces[int(part)]
+        elif isinstance(space, gym.spaces.Dict):
+            names, space = f"{names}/{part}", space.spaces[part]
+    return names

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genrl.data.errors import CorruptDatasetError
+from genrl.data.locate import DATA
 
 FILE_NAME = "genrl.json"
 FORMAT = 1
@@ -15,7 +16,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """Counts, SHA-256 of every file (path relative to the data set's folder), and where the data came from."""
+    """Counts, SHA-256 of every data file (path relative to the data set's folder), and where the data came from."""
 
     dataset_id: str
     episodes: int
@@ -25,24 +26,28 @@ class Manifest:
     format: int = FORMAT
 
     def damage(self, folder: Path) -> Iterator[str]:
-        """A sentence for every file that is missing, changed or unknown."""
-        present = set(_files(folder))
-        for name in sorted(present | set(self.files)):
-            if name not in present:
+        """A sentence for every file that is missing or changed."""
+        for name, expected in self.files.items():
+            if not (folder / name).is_file():
                 yield f"{folder / name} is missing."
-            elif name not in self.files:
-                yield f"{folder / name} is not in the manifest; it was added after the data set was written."
-            elif sha256(folder / name) != self.files[name]:
+            elif sha256(folder / name) != expected:
                 yield f"{folder / name} has changed since it was written (its SHA-256 differs from the manifest)."
+
+    def additions(self, folder: Path) -> Iterator[str]:
+        """A sentence for every data file that the manifest does not know."""
+        for name in sorted(set(_files(folder)) - set(self.files)):
+            yield f"{folder / name} is not in the manifest; it was added after the data set was written."
 
 
 def write_manifest(
     folder: Path, dataset_id: str, episodes: int, transitions: int, provenance: dict[str, Any]
 ) -> Manifest:
-    """Hash every file below ``folder`` and write the manifest; the same data give the same bytes."""
+    """Hash every data file in ``folder`` and write the manifest; the same data give the same bytes."""
     files = {name: sha256(folder / name) for name in _files(folder)}
     manifest = Manifest(dataset_id, episodes, transitions, files, provenance)
-    (folder / FILE_NAME).write_text(json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n")
+    content = asdict(manifest)
+    content["digest"] = _digest(content)
+    (folder / FILE_NAME).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
     return manifest
 
 
@@ -50,7 +55,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest in ``folder``, or None if there is none (the data set was not written by genrl).
 
     Raises:
-        CorruptDatasetError: it cannot be read, or it is of a newer format.
+        CorruptDatasetError: it cannot be read, was altered, or is of a newer format.
     """
     path = folder / FILE_NAME
     if not path.exists():
@@ -61,11 +66,19 @@ def read_manifest(folder: Path) -> Manifest | None:
             raise CorruptDatasetError(
                 f"{path} has format {content['format']} and this genrl reads format {FORMAT}; install a newer genrl."
             )
+        if content.pop("digest") != _digest(content):
+            raise CorruptDatasetError(
+                f"{path} was altered since it was written; restore it or write the data set again."
+            )
         return Manifest(**content)
     except (ValueError, TypeError, KeyError) as error:
         raise CorruptDatasetError(
             f"{path} cannot be read ({error}); restore it or write the data set again."
         ) from error
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -75,5 +88,5 @@ def sha256(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[str]:
-    paths = (path for path in folder.rglob("*") if path.is_file() and path != folder / FILE_NAME)
+    paths = (path for path in (folder / DATA).rglob("*") if path.is_file())
     return sorted(path.relative_to(folder).as_posix() for path in paths)

@@ -13,10 +13,13 @@ from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError, CorruptDatasetError, EmptyDatasetError
 from genrl.data.locate import DATA
+from genrl.data.lossless import lossy_images
 from genrl.data.table import EpisodeArrays, episode_arrays
 
 DAMAGE = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
 """What Minari, h5py and JSON raise on files that are truncated, half-written or altered."""
+
+UNREADABLE_INFOS = " (or holds one-dimensional infos, which Minari's Arrow writer makes unreadable)"
 
 
 class Reader:
@@ -101,13 +104,21 @@ class Reader:
             raise self.corrupt("cannot be read at the seeds of its episodes", error) from error
         return seeds if (seeds >= 0).any() else None
 
+    def lossy_images(self) -> list[str]:
+        """Leaves whose values are approximate, because whoever wrote the data set let Minari store images as JPEG."""
+        if self.data_file.suffix != ".hdf5":
+            return []
+        spaces = {"observations": self.observation_space, "actions": self.action_space}
+        return [f"{group} {path!r}" for group, s in spaces.items() for path in lossy_images(self.data_file, s, group)]
+
     def corrupt(self, what: str, error: Exception) -> CorruptDatasetError:
         """The error for a damaged data file."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        infos = "" if self.data_file.is_file() else " (or it holds infos that Minari's Arrow writer makes unreadable)"
+        hdf5 = self.metadata.get("data_format", "hdf5") == "hdf5"
         return CorruptDatasetError(
-            f"Data set '{self.dataset_id}': {self.data_file} {what} ({reason}). It is truncated, half-written or altered"
-            f"{infos}: delete {self.path} and download or create the data set again."
+            f"Data set '{self.dataset_id}': {self.data_file} {what} ({reason}). "
+            f"It is truncated, half-written or altered{'' if hdf5 else UNREADABLE_INFOS}; "
+            f"delete {self.path} and download or create the data set again."
         )
 
     def _read_metadata(self) -> dict[str, Any]:

@@ -90,18 +90,18 @@ def _leaves(value: Any, space: gym.Space, steps: int, extra: int, kind: str, whe
     leaves = {}
     for path, leaf in leaf_spaces(space).items():
         what = f"{kind} {path!r}"
-        array = native(parts[path], what, where)
+        array, shape = np.atleast_1d(parts[path]), leaf.shape or ()
+        if array.size != len(array) * math.prod(shape) or (leaf.dtype == np.uint8 and not _numeric(array)):
+            jpeg = (
+                "; Minari stored it as JPEG, from which its values cannot be restored" if leaf.dtype == np.uint8 else ""
+            )
+            raise UnsupportedSpaceError(
+                f"{where}: {what} comes as rows of shape {array.shape[1:]} and dtype {array.dtype} where its space has "
+                f"{shape} and {leaf.dtype}{jpeg}. Write the data again in the space's form, or leave this leaf out."
+            )
+        array = native(array, what, where)
         _require_rows(array, steps + extra, steps, what, where)
-        shape = leaf.shape or ()
-        if array.shape[1:] != shape:
-            if array.size != len(array) * math.prod(shape):
-                raise UnsupportedSpaceError(
-                    f"{where}: {what} comes as rows of shape {array.shape[1:]} and its space has {shape}"
-                    + ("; Minari stored it as JPEG, which loses values: " if array.dtype == np.uint8 else "; ")
-                    + "write the data set again with rows of the space's shape, or leave this leaf out."
-                )
-            array = array.reshape(len(array), *shape)
-        leaves[path] = array
+        leaves[path] = array.reshape(len(array), *shape)
     return leaves
 
 

@@ -68,7 +68,7 @@ def verify(dataset_id: str, root: str | Path | None = None) -> Verification:
     except CorruptDatasetError as error:
         found.append(str(error))
     if manifest is not None:
-        found += manifest.damage(path)
+        found += [*manifest.damage(path), *manifest.additions(path)]
     examination = _Examination(dataset_id, path)
     found += examination.problems()
     counts = (examination.episodes, examination.transitions)

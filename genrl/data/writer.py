@@ -1,6 +1,5 @@
 """Streams episodes into a folder through Minari's own storage."""
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -46,7 +45,7 @@ def write(parts: Iterable[Episodes], folder: Path, dataset_id: str, card: Datase
     card = card or first.card
     storage.update_metadata(_metadata(card, dataset_id))
     tally = _Tally(dataset_id, first)
-    stream = itertools.chain([first], remaining)
+    stream = _chained(first, remaining)
     del first  # so that no part outlives its turn
     # Minari reopens this file and so inherits its settings
     with h5py.File(folder / "main_data.hdf5", "w", libver=HDF5_VERSION, track_order=True):
@@ -54,6 +53,12 @@ def write(parts: Iterable[Episodes], folder: Path, dataset_id: str, card: Datase
     storage.update_metadata({"dataset_size": float(storage.get_size())})
     _put_in_order(folder / METADATA_FILE_NAME, card)
     return tally.episodes, tally.transitions
+
+
+def _chained(first: Episodes, others: Iterator[Episodes]) -> Iterator[Episodes]:
+    yield first
+    del first
+    yield from others
 
 
 class _Tally:
