@@ -14,7 +14,7 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.data.goals import GoalLayout
 from genrl.data.spaces import Leaves
-from genrl.learners.heads import ActionHead, MeanHead
+from genrl.learners.heads import ActionHead
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
 from genrl.training.schedule import warmup_cosine
@@ -41,6 +41,7 @@ class Cloning(Learner):
         self.observer = Observer(spec, self.goal_leaves(GoalLayout.of(spec.observation_space)))
         self.head = ActionHead(spec.action_space)
         self.actor = self.net(self.observer.dim, self.head.dim)
+        self.stochastic = not self.head.continuous
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the standardisation of observations and continuous actions."""
@@ -80,6 +81,6 @@ class Cloning(Learner):
         Raises:
             UnsupportedSpaceError: an action is discrete and has no mean.
         """
-        if not all(isinstance(head, MeanHead) for head in self.head.heads):
+        if not self.head.continuous:
             raise UnsupportedSpaceError(f"Discrete actions have no mean; {type(self).__name__}.policy() draws them.")
         return self.head.columns(self(self.observer.normalize(states)))

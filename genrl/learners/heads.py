@@ -91,6 +91,7 @@ class ActionHead(nn.Module):
 
     Attributes:
         dim: K, outputs that the network must have.
+        continuous: whether every leaf is a Box, so that nothing is ever drawn.
     """
 
     def __init__(self, space: gym.Space) -> None:
@@ -98,6 +99,7 @@ class ActionHead(nn.Module):
         self.codec = SpaceCodec(space)
         self.heads = nn.ModuleList([leaf_head(codec) for codec in self.codec.codecs])
         self.dim = self.codec.dim
+        self.continuous = all(isinstance(head, MeanHead) for head in self.heads)
 
     def fit(self, actions: Leaves) -> None:
         """Learn what the heads need to know of the training actions."""

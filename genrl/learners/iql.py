@@ -49,6 +49,7 @@ class IQL(Learner):
         seed: of the initial weights.
     """
 
+    stochastic = True
     reward_scale: Tensor
 
     def __init__(
@@ -91,7 +92,7 @@ class IQL(Learner):
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions of standardised observations, actions in [-1, 1] and rescaled rewards."""
-        rewards = episodes.rewards.float() * self.reward_scale + self.reward_shift
+        rewards = episodes.rewards.float() * self.reward_scale.item() + self.reward_shift
         return TransitionSampler(
             self.observer(episodes.observations), self.actions.encode(episodes.actions), episodes, rewards
         )
@@ -157,7 +158,7 @@ class IQL(Learner):
     def decide(self, outputs: Tensor, uniform: Tensor | None) -> Leaves:
         """Actions inside their bounds: the mean, or drawn from the Gaussian by ``uniform`` (B, A)."""
         if uniform is not None:
-            outputs = outputs + self._std() * torch.special.ndtri(uniform.clamp(1e-12, 1 - 1e-12))
+            outputs = outputs + self._std() * torch.special.ndtri(uniform.clamp(1e-7, 1 - 1e-7))
         return self.actions.decode(outputs)
 
     def mean(self, states: Tensor) -> Tensor:

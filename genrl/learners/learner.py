@@ -20,9 +20,11 @@ class Learner(Trainable):
 
     Attributes:
         observer: how observations become the columns that ``forward`` takes.
+        stochastic: whether actions are drawn where no deterministic ones are asked for.
     """
 
     observer: Observer
+    stochastic: bool
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the standardisation of the observations."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
+from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class LearnedPolicy:
 
         Raises:
             ConditionError: a condition other than a goal, a goal for a learner without one, or no goal where needed.
+            ConfigurationError: actions are to be drawn, and the policy was not reset for B environments.
         """
         learner, spec = self.learner, self.learner.spec
         assert spec is not None
@@ -49,7 +51,7 @@ class LearnedPolicy:
         (conditions or Conditions()).require(type(learner).__name__, understood, batch)
         columns = learner.observer(leaves, None if conditions is None else conditions.goal)
         outputs = torch.cat([self._ask(row) for row in columns.split(1)])  # (B, K)
-        uniform = None if deterministic else self._uniform(outputs)
+        uniform = None if deterministic or not learner.stochastic else self._uniform(outputs)
         actions = {path: leaf.cpu().numpy() for path, leaf in learner.decide(outputs, uniform).items()}
         return unflatten(spec.action_space, actions)
 
@@ -66,5 +68,9 @@ class LearnedPolicy:
 
     def _uniform(self, like: Tensor) -> Tensor:
         """(B, K) uniform numbers in [0, 1), each row from its episode's generator."""
+        if len(self._generators) != len(like):
+            raise ConfigurationError(
+                f"This policy draws its actions: reset it for {len(like)} environments first, or act deterministically."
+            )
         draws = self._generators.draw(lambda generator: generator.random(like.shape[1]))
-        return torch.from_numpy(draws).to(like.device)
+        return torch.from_numpy(draws).to(like)

@@ -40,6 +40,8 @@ class TD3BC(Learner):
         seed: of initial weights and training noise.
     """
 
+    stochastic = False
+
     def __init__(
         self,
         actor_net: Callable[[int, int], nn.Module] = MLP,
