@@ -75,7 +75,7 @@ def collect(
             finished[index] = episode
     finally:
         lockstep.close()
-    together = concatenate(_with_shared_infos([finished[index] for index in range(episodes)]))
+    together = concatenate([finished[index] for index in range(episodes)])
     return replace(together, card=DatasetCard(env_spec=env_spec_json(lockstep.envs[0])))
 
 
@@ -89,18 +89,15 @@ def _play(
     reset_options: ResetOptions | None,
 ) -> Iterator[tuple[int, Episodes]]:
     """Yield (index, episode) as episodes finish; a free environment takes the next episode that waits."""
-    size = len(lockstep)
-    running = np.arange(size)  # the episode in each environment
-    active, fresh = np.ones(size, bool), np.ones(size, bool)
+    running = np.arange(len(lockstep))  # the episode in each environment
+    active, fresh = np.ones(len(lockstep), bool), np.ones(len(lockstep), bool)
+    waiting = iter(range(len(lockstep), len(plans)))
     records: dict[int, Record] = {}
-    started = size
+    wishes = conditions
     while active.any():
         if fresh.any():
             for slot in np.flatnonzero(fresh):
-                seeds = plans[running[slot]]
-                options = reset_options(int(running[slot]), seeds.options) if reset_options else None
-                lockstep.reset(slot, seeds.reset, options)
-            records |= {slot: Record(lockstep, slot, plans[running[slot]].reset) for slot in np.flatnonzero(fresh)}
+                records[slot] = _begin(lockstep, slot, running[slot], plans, reset_options)
             policy.reset(fresh.copy(), np.array([plans[index].policy for index in running], dtype=np.int64))
             wishes = None if conditions is None else conditions.rows(torch.from_numpy(running))
             fresh[:] = False
@@ -109,20 +106,17 @@ def _play(
         after = lockstep.snapshot()
         for slot, result in results.items():
             records[slot].add(actions, result, after, max_steps)
-            if not records[slot].over:
-                continue
-            yield int(running[slot]), records[slot].episode()
-            active[slot] = fresh[slot] = started < len(plans)
-            if started < len(plans):
-                running[slot], started = started, started + 1
+            if records[slot].over:
+                yield int(running[slot]), records[slot].episode()
+                following = next(waiting, None)
+                active[slot] = fresh[slot] = following is not None
+                running[slot] = running[slot] if following is None else following
 
 
-def _with_shared_infos(parts: list[Episodes]) -> list[Episodes]:
-    """The episodes with only those infos that have one shape throughout."""
-
-    def same_everywhere(path: str) -> bool:
-        shapes = {part.infos[path].shape[1:] if path in part.infos else None for part in parts}
-        return len(shapes) == 1 and None not in shapes
-
-    shared = [path for path in parts[0].infos if same_everywhere(path)]
-    return [replace(part, infos={path: part.infos[path] for path in shared}) for part in parts]
+def _begin(
+    lockstep: Lockstep, slot: int, index: int, plans: list[EpisodeSeeds], reset_options: ResetOptions | None
+) -> Record:
+    """Reset the environment at ``slot`` for episode ``index``."""
+    seeds = plans[index]
+    lockstep.reset(slot, seeds.reset, reset_options(int(index), seeds.options) if reset_options else None)
+    return Record(lockstep, slot, seeds.reset)
