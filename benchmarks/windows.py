@@ -157,7 +157,7 @@ BENCHMARK = Benchmark(
     settings={
         "transitions": EPISODES * STEPS,
         "columns": OBSERVATION + ACTION + 2,
-        "baseline_columns": OBSERVATION + ACTION,
+        "baseline_columns": OBSERVATION + ACTION,  # as in Diffuser, without reward and done
         "horizon": HORIZON,
         "batch": BATCH,
         "workers": list(WORKERS),
