@@ -1,5 +1,6 @@
 """Environments by id, and several of them stepped side by side."""
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -29,20 +30,19 @@ def make_env(env: EnvLike, env_kwargs: Mapping[str, Any] | None = None) -> gym.E
 
 
 def _register(env_id: str) -> None:
-    """Make sure that ``env_id`` is registered."""
+    """Make sure that ``env_id``, perhaps of the form ``module:id``, is registered."""
+    module, _, name = env_id.rpartition(":")
     try:
-        gym.spec(env_id)
-    except gym.error.Error:
-        import gymnasium_robotics  # slow to import, so only where an id asks for it
-
-        gym.register_envs(gymnasium_robotics)
-        try:
-            gym.spec(env_id)
-        except gym.error.Error as error:
-            raise ConfigurationError(
-                f"No environment '{env_id}' is registered ({error}) Check the id with gymnasium.pprint_registry(), "
-                "import the package that registers it, or pass a function that makes the environment."
-            ) from error
+        if module:
+            importlib.import_module(module)
+        elif name not in gym.registry:
+            gym.register_envs(importlib.import_module("gymnasium_robotics"))  # slow, so only where an id asks for it
+        gym.spec(name)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ConfigurationError(
+            f"No environment '{env_id}' is registered: {error} Check the id with gymnasium.pprint_registry(), "
+            "name the package that registers it ('package:id'), or pass a function that makes the environment."
+        ) from error
 
 
 def env_spec_json(env: gym.Env) -> str | None:

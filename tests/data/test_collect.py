@@ -236,6 +236,11 @@ def test_bad_requests_are_named():
     policy = RandomPolicy(Countdown.action_space)
     with pytest.raises(ConfigurationError, match="Nonsense-v3"):
         collect("Nonsense-v3", policy, 1, seed=0)
+    with pytest.raises(ConfigurationError, match="no_such_package"):
+        collect("no_such_package:Hopper-v5", policy, 1, seed=0)
+    with pytest.raises(ConfigurationError, match="v99"):
+        make_env("Hopper-v99")
+    assert make_env("gymnasium_robotics:PointMaze_Open-v3").spec.id == "PointMaze_Open-v3"
     with pytest.raises(ConfigurationError, match="episodes"):
         collect(Countdown, policy, 0, seed=0)
     with pytest.raises(ConditionError, match="3 rows"):
