@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -84,21 +84,27 @@ class Estimator(Protocol):
 
     path: Path
 
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None, /) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, condition: Any = None, /) -> Tensor:
         """(B, ...) noisy data at a scalar time to the estimate of x_0, (B, ...)."""
 
 
+@dataclass(frozen=True, eq=False)
+class FixedScales:
+    """Scales at m known times. What is made from them is kept by identity: make them once and keep them too."""
+
+    skip: tuple[float, ...]
+    out: tuple[float, ...]
+    into: tuple[float, ...]
+
+
 class Table(NamedTuple):
-    """A denoiser at known times, for a sampler's loop: ``network(i, into[i] x)`` is F at the i-th time.
+    """A denoiser at known times, for a sampler's loop: D(x; t_i) = skip[i] x + out[i] ``network(i, into[i] x)``."""
 
-    ``scales`` are (m,) float64; ``network`` returns a tensor of the shape of x.
-    """
-
-    scales: Scales
+    scales: FixedScales
     network: Callable[[int, Tensor], Tensor]
 
 
-def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
+def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
     """The table of a denoiser for states like ``x``.
 
     Denoisers with a ``tabulate`` of their own prepare what they can. All others are called with ordinary tensors
@@ -118,10 +124,9 @@ def tabulate(denoiser: Estimator, times: tuple[float, ...], x: Tensor, condition
 
 
 @lru_cache(maxsize=256)
-def plain(n: int) -> Scales:
+def plain(n: int) -> FixedScales:
     """Scales of a function that is an estimate of x_0 as it stands, at n times."""
-    one = torch.ones(n, dtype=torch.float64)
-    return Scales(skip=one - 1, out=one, into=one)
+    return FixedScales(skip=(0.0,) * n, out=(1.0,) * n, into=(1.0,) * n)
 
 
 class Denoiser(nn.Module):
@@ -137,14 +142,12 @@ class Denoiser(nn.Module):
         super().__init__()
         self.net, self.path, self.prediction = net, path, prediction
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
         """(B, ...) noisy data at scalar or (B,) times ``t`` to the estimate of x_0, (B, ...)."""
         skip, out, into = self.prediction.scales(self.path, column(t, x))
         return skip * x + out * self.net(into * x, self.path.noise_level(t).expand(len(x)), condition)
 
-    def loss(
-        self, x0: Tensor, t: Tensor, eps: Tensor, condition: Tensor | None = None, mask: Tensor | None = None
-    ) -> Tensor:
+    def loss(self, x0: Tensor, t: Tensor, eps: Tensor, condition: Any = None, mask: Tensor | None = None) -> Tensor:
         """Mean squared error of the network, per sample.
 
         In terms of the denoised estimate it is the error weighted by 1 / out(t)^2: (s^2 + sd^2) / (s sd)^2 for
@@ -172,7 +175,7 @@ class Denoiser(nn.Module):
         total = torch.where(weight > 0, error * weight, 0.0).flatten(1).sum(1)
         return total / weight.flatten(1).sum(1).clamp(min=torch.finfo(error.dtype).tiny)
 
-    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
+    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
         """The denoiser at known times, see ``tabulate``."""
         scales, levels = _precondition(self.path, self.prediction, times, x.dtype, x.device)
         batch, net = levels[:, None].expand(-1, len(x)).unbind(), self.net  # (B,) each
@@ -182,7 +185,8 @@ class Denoiser(nn.Module):
 @lru_cache(maxsize=256)
 def _precondition(
     path: Path, prediction: Prediction, times: tuple[float, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[Scales, Tensor]:
-    """Scales and noise levels at given times, computed in float64."""
+) -> tuple[FixedScales, Tensor]:
+    """Scales and (m,) noise levels at given times, computed in float64."""
     t = torch.tensor(times, dtype=torch.float64)
-    return prediction.scales(path, t), path.noise_level(t).to(device, dtype)
+    skip, out, into = (tuple(scale.tolist()) for scale in prediction.scales(path, t))
+    return FixedScales(skip, out, into), path.noise_level(t).to(device, dtype)

@@ -6,6 +6,8 @@ in planning.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,16 +36,16 @@ class Inpaint:
         self.mask = ~known.isnan() if mask is None else mask.to(torch.bool)
         self.known = torch.where(self.mask, known, 0.0)
 
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
         """(B, ...) noisy data at scalar or (B,) times to the estimate of x_0, known entries as they are."""
         if self.noise is not None:
             x = torch.where(self.mask, self.path.add_noise(self.known, t, self.noise), x)
         return torch.where(self.mask, self.known, self.denoiser(x, t, condition))
 
-    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Tensor | None) -> Table:
+    def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
         """The same at known times, see ``genrl.diffusion.denoiser.tabulate``."""
         inner = tabulate(self.denoiser, times, x, condition)
-        skip, out, into = (part.tolist() for part in inner.scales)
+        skip, out, into = inner.scales.skip, inner.scales.out, inner.scales.into
         levels = torch.tensor(times, dtype=torch.float64)
         alpha, sigma = self.path.alpha(levels).tolist(), self.path.sigma(levels).tolist()
 

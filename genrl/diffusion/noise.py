@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,17 @@ Step 0 is the state that sampling starts from; a sampler's i-th step, counted fr
 """
 
 
+def at_once(numbers: int) -> int:
+    """Steps whose noise is drawn together, for rows of so many numbers: only small rows share a draw."""
+    return 64 if numbers <= 16 else max(1, 1024 // numbers)
+
+
 class BlockNoise:
-    """Gaussian noise that depends on seed, block and step alone, whatever was drawn before and on whichever device.
+    """Gaussian noise that depends on seed, block, step and row alone, whatever was drawn before, on whichever device.
 
     A counter-based generator (Philox: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") gives every
-    step a stream of its own: its key is a hash of seed and block, its counter the step. Rows are drawn in order, so the
-    first rows of a larger batch are those of a smaller one.
+    step, or ``at_once`` steps of small rows together, a stream of its own: its key is a hash of seed and block, its
+    counter the step. Rows are drawn in order, so the first rows of a larger batch are those of a smaller one.
 
     Args:
         seed: seed of the whole synthesis, 0 or more.
@@ -33,23 +38,34 @@ class BlockNoise:
         self.seed, self.block, self.start = seed, block, start
         key = np.random.SeedSequence((seed, block)).generate_state(2, np.uint64)
         self._philox: Any = np.random.Philox(key=key)
-        self._draw = np.random.Generator(self._philox).standard_normal
-        self._state = self._philox.state
+        self._standard_normal: Callable[..., np.ndarray] = np.random.Generator(self._philox).standard_normal
+        self._origin = self._philox.state
+        self._counter = self._origin["state"]["counter"]
+        self._held_for: Any = None
+        self._held = torch.empty(0)
 
     def part(self, start: int) -> BlockNoise:
         """The same noise for a part of the batch that begins at row ``start``."""
-        return BlockNoise(self.seed, self.block, start)
-
-    def normal(self, step: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Noise of ``shape``, rows first, for one step, on the CPU."""
-        self._state["state"]["counter"][3] = step
-        self._philox.state = self._state
-        if self.start:
-            shape = (self.start + shape[0], *shape[1:])
-        wide = dtype == torch.float64
-        noise = torch.from_numpy(self._draw(shape, dtype=np.float64 if wide else np.float32))
-        return (noise[self.start :] if self.start else noise).to(dtype)
+        return BlockNoise(self.seed, self.block, self.start + start)
 
     def __call__(self, step: int, like: Tensor) -> Tensor:
         """Noise with the shape, dtype and device of ``like``."""
-        return self.normal(step, like.shape, like.dtype).to(like.device)
+        shape, dtype = like.shape, like.dtype
+        together = at_once(like.numel() // max(1, shape[0]))
+        number, place = divmod(step, together)
+        if (number, shape, dtype) != self._held_for:
+            self._held_for, self._held = (number, shape, dtype), self._steps(number, together, shape, dtype)
+        noise = self._held.select(1, place)
+        return noise if like.is_cpu else noise.to(like.device)
+
+    def normal(self, step: int, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Noise of ``shape``, rows first, for one step, on the CPU."""
+        return self(step, torch.empty(tuple(shape), dtype=dtype))
+
+    def _steps(self, number: int, together: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Noise of steps that share a stream, (rows, steps, ...); from a stream of float64 for float64 alone."""
+        self._counter[3] = number
+        self._philox.state = self._origin
+        drawn = np.float64 if dtype is torch.float64 else np.float32
+        noise = torch.from_numpy(self._standard_normal((self.start + shape[0], together, *shape[1:]), drawn))
+        return noise[self.start :].to(dtype) if self.start or dtype is not torch.float32 else noise

@@ -12,15 +12,17 @@ product over a short tape of states and network outputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
-from genrl.diffusion.denoiser import Estimator, Scales, tabulate
+from genrl.diffusion.denoiser import Estimator, FixedScales, tabulate
 from genrl.diffusion.noise import Noise
+
+AHEAD = 2**14  # numbers of noise on the tape at once, at most: small draws cost less together
 
 
 class Row(NamedTuple):
@@ -43,35 +45,42 @@ class Program:
     times: tuple[float, ...]
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
     def window(self) -> int:
         """Number of latest calls that any row looks back on."""
         return max(max(len(row.states), len(row.estimates)) for row in self.rows)
 
+    @cached_property
+    def draws(self) -> tuple[int, ...]:
+        """The rows that have a spread, for which noise is drawn."""
+        return tuple(j for j, row in enumerate(self.rows) if row.spread > 0)
+
 
 @lru_cache(maxsize=256)
-def fold(program: Program, scales: Scales, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """The rows as weights (1, 2 window + 1) of the tape [scaled states, network outputs, noise].
+def fold(
+    program: Program, scales: FixedScales, ahead: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, ...]:
+    """The rows as weights (1, K) of a tape of ``window`` scaled states, as many network outputs, and ``ahead`` noises.
 
-    Call j is at place j mod window of either half. Computed in float64, whatever ``dtype``.
+    Call j and draw k are at places j mod window and k mod ahead of theirs. Computed in float64, whatever ``dtype``.
     """
     window, calls = program.window, len(program.times)
-    skip, out, into = (part.tolist() for part in scales)
-    weights = torch.zeros(calls + 1, 1, 2 * window + 1, dtype=torch.float64)
+    skip, out, into = scales.skip, scales.out, (*scales.into, 1.0)
+    weights = torch.zeros(calls + 1, 1, 2 * window + ahead, dtype=torch.float64)
     for j, row in enumerate(program.rows):
         weight = weights[j, 0]
-        for k, factor in enumerate(row.states):
-            weight[(j - 1 - k) % window] += factor / (into[j - 1 - k] if j > 0 else 1.0)
-        for k, factor in enumerate(row.estimates):
-            call = j - 1 - k
-            weight[call % window] += factor * skip[call] / into[call]
-            weight[window + call % window] += factor * out[call]
-        weight[-1] = row.spread
-        weight *= into[j] if j < calls else 1.0
+        for k, factor in enumerate(row.states, start=1):
+            weight[(j - k) % window] += factor / into[j - k]  # into[-1], of the state given, is 1
+        for k, factor in enumerate(row.estimates, start=1):
+            weight[(j - k) % window] += factor * skip[j - k] / into[j - k]
+            weight[window + (j - k) % window] += factor * out[j - k]
+    for k, j in enumerate(program.draws):
+        weights[j, 0, 2 * window + k % ahead] = program.rows[j].spread
+    weights *= torch.tensor(into, dtype=torch.float64)[:, None, None]
     return weights.to(device, dtype).unbind()
 
 
-def run(program: Program, denoiser: Estimator, x: Tensor, condition: Tensor | None, noise: Noise | None) -> Tensor:
+def run(program: Program, denoiser: Estimator, x: Tensor, condition: Any, noise: Noise | None) -> Tensor:
     """Carry out a program from the (B, ...) state ``x``; see ``genrl.diffusion.samplers`` for the arguments.
 
     Runs in inference mode and returns an ordinary tensor, which may take part in training.
@@ -79,28 +88,34 @@ def run(program: Program, denoiser: Estimator, x: Tensor, condition: Tensor | No
     Raises:
         ConfigurationError: the program draws noise and none is given.
     """
+    if noise is None:
+        if program.draws:
+            raise ConfigurationError("This sampler draws noise; give it some, such as BlockNoise(seed, block).")
+        noise = _no_noise
     with torch.inference_mode():
         return _run(program, denoiser, x, condition, noise).clone()
 
 
-def _run(program: Program, denoiser: Estimator, x: Tensor, condition: Tensor | None, noise: Noise | None) -> Tensor:
+def _run(program: Program, denoiser: Estimator, x: Tensor, condition: Any, noise: Noise) -> Tensor:
+    window, calls, draws = program.window, len(program.times), program.draws
+    ahead = min(len(draws), max(1, AHEAD // x.numel()))
     scales, network = tabulate(denoiser, program.times, x, condition)
-    weights = fold(program, scales, x.dtype, x.device)
-    window, calls = program.window, len(program.times)
-    tape = x.new_zeros(2 * window + 1, x.numel())
-    places = tape[:, None].unbind()  # (1, B ...) each
-    state = x.reshape(1, -1)
-    places[window - 1].copy_(state)
-    state = torch.empty_like(state)
-    shaped = state.view(x.shape)
-    for j, row in enumerate(program.rows):
-        if row.spread:
-            if noise is None:
-                raise ConfigurationError("This sampler draws noise; give it some, such as BlockNoise(seed, block).")
-            places[-1].copy_(noise(j + 1, shaped).reshape(1, -1))
-        torch.mm(weights[j], tape, out=state)
+    tape = x.new_zeros(2 * window + ahead, x.numel())
+    places = tape.view(-1, *x.shape).unbind()
+    states, outputs, fresh = places[:window], places[window : 2 * window], places[2 * window :]
+    states[-1].copy_(x)
+    state = torch.empty_like(x, memory_format=torch.contiguous_format)
+    flat = state.view(1, -1)
+    refills = {draws[k]: draws[k : k + ahead] for k in range(0, len(draws), ahead or 1)}
+    for j, weight in enumerate(fold(program, scales, ahead, x.dtype, x.device)):
+        for place, row in enumerate(refills.get(j, ())):
+            fresh[place].copy_(noise(row + 1, state))
+        torch.mm(weight, tape, out=flat)
         if j < calls:
-            place = j % window
-            places[place].copy_(state)
-            places[window + place].copy_(network(j, shaped).reshape(1, -1))
-    return shaped
+            states[j % window].copy_(state)
+            outputs[j % window].copy_(network(j, state))
+    return state
+
+
+def _no_noise(step: int, like: Tensor) -> Tensor:
+    raise AssertionError("a program without draws drew noise")

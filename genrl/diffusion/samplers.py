@@ -17,6 +17,7 @@ or lies outside the path, or where noise is needed and none is given.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -34,7 +35,7 @@ def euler(
     denoiser: Estimator,
     x: Tensor,
     grid: Tensor,
-    condition: Tensor | None = None,
+    condition: Any = None,
     noise: Noise | None = None,
     *,
     eta: float = 0.0,
@@ -44,7 +45,7 @@ def euler(
 
 
 def ancestral(
-    denoiser: Estimator, x: Tensor, grid: Tensor, condition: Tensor | None = None, noise: Noise | None = None
+    denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any = None, noise: Noise | None = None
 ) -> Tensor:
     """Ancestral sampling, on a VP path DDPM: every step draws from q(x_s | x_t, x_0 = D)."""
     return euler(denoiser, x, grid, condition, noise, eta=1.0)
@@ -54,7 +55,7 @@ def heun(
     denoiser: Estimator,
     x: Tensor,
     grid: Tensor,
-    condition: Tensor | None = None,
+    condition: Any = None,
     noise: Noise | None = None,
     *,
     s_churn: float = 0.0,
@@ -80,9 +81,7 @@ def heun(
     return run(program, denoiser, x, condition, noise)
 
 
-def dpmpp_2m(
-    denoiser: Estimator, x: Tensor, grid: Tensor, condition: Tensor | None = None, noise: Noise | None = None
-) -> Tensor:
+def dpmpp_2m(denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any = None, noise: Noise | None = None) -> Tensor:
     """DPM-Solver++(2M): second order for one call a step (Lu et al. 2022, https://arxiv.org/abs/2211.01095)."""
     return dpmpp_2m_sde(denoiser, x, grid, condition, noise, eta=0.0)
 
@@ -91,7 +90,7 @@ def dpmpp_2m_sde(
     denoiser: Estimator,
     x: Tensor,
     grid: Tensor,
-    condition: Tensor | None = None,
+    condition: Any = None,
     noise: Noise | None = None,
     *,
     eta: float = 1.0,
@@ -104,7 +103,7 @@ def lms(
     denoiser: Estimator,
     x: Tensor,
     grid: Tensor,
-    condition: Tensor | None = None,
+    condition: Any = None,
     noise: Noise | None = None,
     *,
     order: int = 4,

@@ -57,7 +57,7 @@ class Packing(nn.Module):
         self.register_buffer("varies", torch.ones(self.dim, dtype=torch.bool))  # columns that are not constant
 
     def fit(self, episodes: Episodes) -> None:
-        """Fit the normaliser and find the constant columns; rows without a transition do not count for actions, rewards and ends."""
+        """Fit the normaliser and find constant columns; actions, rewards and ends count where there is a transition."""
         raw = self._raw(episodes)
         self.normalizer.fit(raw[:, : self.dim])
         acted = raw[raw[:, ACTED] > 0][:, : self.dim]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -21,20 +22,26 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.normalizers import ZScore
+from genrl.data.randomness import generator
 from genrl.data.samplers import Windows, WindowSampler
 from genrl.diffusion.denoiser import Denoiser, EDMPrediction
+from genrl.diffusion.gaussian import GaussianResidual
+from genrl.diffusion.grids import karras
 from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
+from genrl.diffusion.samplers import euler
 from genrl.diffusion.schedules import LogNormal
 from genrl.methods.known import CompletionNet, Given, draw_patterns
 from genrl.methods.method import Block, Method
-from genrl.methods.packing import OBSERVED, Packing
+from genrl.methods.packing import ACTED, OBSERVED, Packing
 from genrl.methods.sampling import Sampling
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.ema import EMA
 from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
+
+MOST_WINDOWS = 50_000  # that the covariance is taken from
 
 
 class TrajectoryDiffusion(Method):
@@ -84,7 +91,9 @@ class TrajectoryDiffusion(Method):
         """Packing for the data's spaces and a denoiser over its windows."""
         self.packing = Packing(spec)
         self.return_scale = ZScore(1)
-        self.denoiser = Denoiser(CompletionNet(self._network()), EDM(), EDMPrediction(1.0))
+        completion = CompletionNet(self._network())
+        self.gaussian = GaussianResidual(completion, (self.rows, self.packing.dim))
+        self.denoiser = Denoiser(self.gaussian, EDM(), EDMPrediction(1.0))
         self.schedule = LogNormal(-1.2, 1.2)
 
     def _network(self) -> nn.Module:
@@ -94,6 +103,18 @@ class TrajectoryDiffusion(Method):
         """Fit the normalisers of the packed fields and of returns-to-go."""
         self.packing.fit(episodes)
         self.return_scale.fit(episodes.returns_to_go().float()[:, None])
+        self._fit_gaussian(episodes)
+
+    def _fit_gaussian(self, episodes: Episodes) -> None:
+        """Mean and covariance of the windows that hold a transition in all rows but the last."""
+        windows = self.packing.windows(episodes, self.rows)
+        index = torch.arange(len(windows))
+        if len(index) > MOST_WINDOWS:
+            index = index[torch.randperm(len(index), generator=generator(self.seed, "gaussian"))[:MOST_WINDOWS]]
+        rows = windows.fetch(index).rows
+        rows = rows[(rows[:, :-1, ACTED] > 0).all(1)][..., : self.packing.dim]
+        if len(rows) > 1:
+            self.gaussian.fit(rows)
 
     def sampler(self, episodes: Episodes) -> WindowSampler:
         """Windows of packed rows, the normalised return-to-go beside each."""
@@ -112,7 +133,7 @@ class TrajectoryDiffusion(Method):
         """The same loss on held-out episodes, with the same noise at every pass."""
         self.log("val_loss", self.loss(batch.rows, self.noise_generator(batch_index)), prog_bar=True)
 
-    def loss(self, window: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, window: Tensor, stream: torch.Generator) -> Tensor:
         """EDM loss over the free entries of (B, R, D + 3) windows; rows that hold nothing do not count."""
         dim = self.packing.dim
         x0, to_go = window[..., :dim], window[:, 0, dim : dim + 1]
@@ -121,11 +142,11 @@ class TrajectoryDiffusion(Method):
         )
         counts &= self.packing.varies
         shape = (len(x0), self.rows, dim)
-        pattern = draw_patterns(shape, self.packing.state, self.packing.achieved, self.overlap, generator)
+        pattern = draw_patterns(shape, self.packing.state, self.packing.achieved, self.overlap, stream)
         pattern = pattern.to(x0.device) & counts
-        dropped = (torch.rand(len(x0), 1, generator=generator) < self.return_dropout).to(x0.device)
-        t = self.schedule.sample(len(x0), generator).to(x0.device)
-        eps = torch.randn(shape, generator=generator).to(x0.device)
+        dropped = (torch.rand(len(x0), 1, generator=stream) < self.return_dropout).to(x0.device)
+        t = self.schedule.sample(len(x0), stream).to(x0.device)
+        eps = torch.randn(shape, generator=stream).to(x0.device)
         given = Given(torch.where(pattern, x0, torch.nan), torch.where(dropped, torch.nan, to_go))
         return self.denoiser.loss(x0, t, eps, given, counts & ~pattern).mean()
 
@@ -195,6 +216,17 @@ class TrajectoryDiffusion(Method):
         return self.sampling(
             Inpaint(denoiser, given.entries, noise=eps), eps, given, lambda step, like: noise(start + step, like)
         )
+
+    @torch.no_grad()
+    def watch(self, noise: BlockNoise, batch: int, look: Callable[[Tensor, float], None], frames: int = 24) -> None:
+        """Denoise a batch of free windows by Euler's method and ``look`` at (B, R, D) and sigma at every step."""
+        free = self._given(batch, Conditions())
+        grid = karras(frames, self.sampling.sigma_min, self.sampling.sigma_max, self.sampling.rho)
+        x = noise(0, free.entries) * float(grid[0])
+        for here, there in pairwise(grid):
+            look(x, float(here))
+            x = euler(self.denoiser, x, torch.stack((here, there)), free)
+        look(x, 0.0)
 
     def _given(self, batch: int, conditions: Conditions) -> Given:
         """Conditions in the data's units as normalised entries of the first window."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import lightning as L
 
 from genrl.data.episodes import Episodes
+from genrl.training.best import BestWeights
 from genrl.training.datamodule import EpisodesData
 from genrl.training.module import Trainable, frozen
 
@@ -41,6 +42,7 @@ def fit(
     weights: list[float] | None = None,
     val_fraction: float = 0.05,
     val_every: int | None = None,
+    patience: int | None = None,
     progress: bool = True,
     root: str | Path | None = None,
     seed: int | None = None,
@@ -52,6 +54,7 @@ def fit(
     Args:
         data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
         val_every: batches between two looks at the held-out episodes; ten times a fit by default.
+        patience: stop after so many looks without a lower loss, and end with the weights of the lowest; None for no.
         seed: of split and batches; the module's own by default.
         trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
     """
@@ -77,6 +80,8 @@ def fit(
         "max_epochs": epochs,
         **trainer,
     }
+    if patience is not None:
+        settings["callbacks"] = [*settings.get("callbacks", ()), BestWeights(patience)]
     with quiet():
         L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
     return frozen(module)  # type: ignore[return-value]

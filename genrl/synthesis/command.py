@@ -1,0 +1,109 @@
+"""``genrl synthesize``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genrl.data.conditions import Conditions
+from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
+from genrl.methods.method import Method
+from genrl.methods.sampling import Sampling
+from genrl.synthesis import synthesize as synthesis
+from genrl.synthesis.generate import Plan
+from genrl.training.checkpoint import load
+
+
+def synthesize(
+    method: Path,
+    out: str,
+    episodes: int,
+    seed: int = 0,
+    length: int | None = None,
+    start: list[float] | None = None,
+    goal: list[float] | None = None,
+    returns: float | None = None,
+    conditions: Path | None = None,
+    sampling: dict[str, Any] | None = None,
+    block_size: int = 256,
+    batch_size: int | None = None,
+    processes: int = 1,
+    device: str = "cpu",
+    root: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Make a Minari data set with a fitted method; called again after a kill, it goes on where it stopped.
+
+    Args:
+        method: checkpoint of a fitted method.
+        out: id of the new data set, such as pointmaze/synthetic-v0.
+        episodes: how many to make.
+        seed: the one source of randomness.
+        length: transitions in an episode; the method's own by default.
+        start: first state of every episode, in the data's units.
+        goal: goal of every episode, in the data's units.
+        returns: undiscounted return wanted of every episode.
+        conditions: instead, an npz file with arrays named start, goal, returns, ... of one row per episode.
+        sampling: other settings of the sampler than those fitted with, e.g. --sampling.steps 16.
+        block_size: episodes in a block, the unit of randomness and of resuming.
+        batch_size: episodes generated at once; whole blocks by default.
+        processes: how many make blocks at the same time.
+        device: where to generate.
+        root: folder of data sets; Minari's own by default.
+        overwrite: replace a data set of that id.
+        progress: show a progress bar.
+
+    Returns:
+        The data set's folder.
+    """
+    model = load(method, device)
+    if not isinstance(model, Method):
+        raise CheckpointError(f"{method} holds a {type(model).__name__}, which acts and makes no data.")
+    if sampling:
+        _resample(model, sampling)
+    wishes = _same_for_all(episodes, start, goal, returns) if conditions is None else _read(conditions)
+    plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
+    return synthesis.synthesize(
+        model, out, plan, root=root, overwrite=overwrite, processes=processes, progress=progress
+    )
+
+
+def _resample(model: Method, changes: dict[str, Any]) -> None:
+    current = getattr(model, "sampling", None)
+    known = {field.name for field in fields(Sampling)}
+    if not isinstance(current, Sampling) or not set(changes) <= known:
+        raise ConfigurationError(
+            f"{type(model).__name__} cannot be sampled with {changes}; settings are: {', '.join(sorted(known))}."
+        )
+    model.sampling = replace(current, **changes)  # type: ignore[assignment]
+
+
+def _same_for_all(
+    episodes: int, start: list[float] | None, goal: list[float] | None, returns: float | None
+) -> Conditions | None:
+    """One row for each of ``episodes``; None where nothing is wanted."""
+    given = {
+        name: value for name, value in (("start", start), ("goal", goal), ("returns", returns)) if value is not None
+    }
+    rows = {
+        name: torch.tensor(value, dtype=torch.float32).expand(episodes, *np.shape(value))
+        for name, value in given.items()
+    }
+    return Conditions(**rows) if rows else None
+
+
+def _read(path: Path) -> Conditions:
+    known = [field.name for field in fields(Conditions)]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: torch.from_numpy(file[name]).float() for name in file.files}
+    except (OSError, ValueError) as error:
+        raise ConditionError(f"{path} is not an npz file of conditions: {error}.") from error
+    if unknown := set(arrays) - set(known):
+        raise ConditionError(f"{path} holds {', '.join(sorted(unknown))}; conditions are named {', '.join(known)}.")
+    return Conditions(**arrays)

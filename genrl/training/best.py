@@ -1,0 +1,50 @@
+"""The best weights of a fit: those with the lowest held-out loss, put back at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+
+class BestWeights(Callback):
+    """Keeps a copy of the weights at the lowest ``val_loss`` and restores it; stops after ``patience`` looks without.
+
+    Both are saved with a checkpoint, so that a resumed fit goes on as if it had not been interrupted.
+
+    Args:
+        patience: validations without a new lowest loss before the fit stops.
+    """
+
+    def __init__(self, patience: int = 5) -> None:
+        self.patience = patience
+        self.lowest, self.waited = float("inf"), 0
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare and keep."""
+        loss = trainer.callback_metrics.get("val_loss")
+        if loss is None or trainer.sanity_checking:
+            return
+        if loss < self.lowest:
+            self.lowest, self.waited = float(loss), 0
+            self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the best weights back, after every other callback has had its say about them."""
+        if self.weights:
+            pl_module.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best weights, their loss, and how long ago that was."""
+        return {"lowest": self.lowest, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        self.lowest, self.waited, self.weights = (state_dict[name] for name in ("lowest", "waited", "weights"))

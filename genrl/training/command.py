@@ -1,0 +1,75 @@
+"""``genrl fit`` and ``genrl validate``: Lightning's command line over any method or learner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from genrl.data.errors import ConfigurationError
+from genrl.training.datamodule import EpisodesData
+from genrl.training.fit import quiet
+from genrl.training.module import Trainable
+
+
+class FitCLI(LightningCLI):
+    """Model, data and Trainer from configuration files and options.
+
+    There are no subcommands inside, so that ``${...}`` in a file reads from the top and is resolved after all options
+    (jsonargparse's "omegaconf+" mode).
+    """
+
+    def __init__(self, prog: str, args: list[str]) -> None:
+        super().__init__(
+            Trainable,
+            EpisodesData,
+            subclass_mode_model=True,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            trainer_defaults={"logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": LOGS}},
+            parser_kwargs={"parser_mode": "omegaconf+", "prog": prog, "exit_on_error": False, "allow_abbrev": False},
+            args=args,
+            run=False,
+            auto_configure_optimizers=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options for checkpoints: ``last.ckpt`` is renewed after every epoch."""
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({"checkpoint.save_last": True, "checkpoint.save_top_k": 0})
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse ``args``, whatever the process itself was called with."""
+        self.config = parser.parse_args(args)
+
+
+LOGS = {"save_dir": "runs", "name": "fit"}
+
+
+def fit(prog: str, args: list[str]) -> str:
+    """Fit; a fit that was killed goes on to the same weights with ``--ckpt_path``. Returns where the result is."""
+    with quiet():
+        cli = FitCLI(prog, args)
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
+    return "\n".join(f"checkpoint: {path}" for path in _checkpoints(cli.trainer.checkpoint_callbacks))
+
+
+def validate(prog: str, args: list[str]) -> str:
+    """Losses on the held-out episodes, one a line."""
+    with quiet():
+        cli = FitCLI(prog, args)
+    if cli.config.ckpt_path is None:
+        raise ConfigurationError("There is nothing to validate: give the checkpoint of a fit with --ckpt_path.")
+    with quiet():
+        (metrics,) = cli.trainer.validate(
+            cli.model, cli.datamodule, cli.config.ckpt_path, verbose=False, weights_only=True
+        ) or [{}]
+    return "\n".join(f"{name:<20}{value:.6g}" for name, value in metrics.items())
+
+
+def _checkpoints(callbacks: list[Any]) -> list[Path]:
+    paths = [path for each in callbacks for path in (each.last_model_path, each.best_model_path) if path]
+    return [Path(path) for path in dict.fromkeys(paths)]
