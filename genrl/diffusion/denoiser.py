@@ -177,16 +177,17 @@ class Denoiser(nn.Module):
 
     def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
         """The denoiser at known times, see ``tabulate``."""
-        scales, levels = _precondition(self.path, self.prediction, times, x.dtype, x.device)
-        batch, net = levels[:, None].expand(-1, len(x)).unbind(), self.net  # (B,) each
-        return Table(scales, lambda i, x: net(x, batch[i], condition))
+        scales, levels = _precondition(self.path, self.prediction, times, len(x), x.dtype, x.device)
+        net = self.net
+        return Table(scales, lambda i, x: net(x, levels[i], condition))
 
 
 @lru_cache(maxsize=256)
 def _precondition(
-    path: Path, prediction: Prediction, times: tuple[float, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[FixedScales, Tensor]:
-    """Scales and (m,) noise levels at given times, computed in float64."""
+    path: Path, prediction: Prediction, times: tuple[float, ...], batch: int, dtype: torch.dtype, device: torch.device
+) -> tuple[FixedScales, tuple[Tensor, ...]]:
+    """Scales and (B,) noise levels at given times, computed in float64."""
     t = torch.tensor(times, dtype=torch.float64)
     skip, out, into = (tuple(scale.tolist()) for scale in prediction.scales(path, t))
-    return FixedScales(skip, out, into), path.noise_level(t).to(device, dtype)
+    levels = path.noise_level(t).to(device, dtype)
+    return FixedScales(skip, out, into), levels[:, None].expand(-1, batch).unbind()

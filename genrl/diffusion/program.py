@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ def fold(
     return weights.to(device, dtype).unbind()
 
 
-def run(program: Program, denoiser: Estimator, x: Tensor, condition: Any, noise: Noise | None) -> Tensor:
+def run(program: Program, denoiser: Estimator, x: Tensor, condition: Tensor | None, noise: Noise | None) -> Tensor:
     """Carry out a program from the (B, ...) state ``x``; see ``genrl.diffusion.samplers`` for the arguments.
 
     Runs in inference mode and returns an ordinary tensor, which may take part in training.
@@ -88,34 +88,38 @@ def run(program: Program, denoiser: Estimator, x: Tensor, condition: Any, noise:
     Raises:
         ConfigurationError: the program draws noise and none is given.
     """
-    if noise is None:
-        if program.draws:
-            raise ConfigurationError("This sampler draws noise; give it some, such as BlockNoise(seed, block).")
-        noise = _no_noise
+    if noise is None and program.draws:
+        raise ConfigurationError("This sampler draws noise; give it some, such as BlockNoise(seed, block).")
+    state = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     with torch.inference_mode():
-        return _run(program, denoiser, x, condition, noise).clone()
-
-
-def _run(program: Program, denoiser: Estimator, x: Tensor, condition: Any, noise: Noise) -> Tensor:
-    window, calls, draws = program.window, len(program.times), program.draws
-    ahead = min(len(draws), max(1, AHEAD // x.numel()))
-    scales, network = tabulate(denoiser, program.times, x, condition)
-    tape = x.new_zeros(2 * window + ahead, x.numel())
-    places = tape.view(-1, *x.shape).unbind()
-    states, outputs, fresh = places[:window], places[window : 2 * window], places[2 * window :]
-    states[-1].copy_(x)
-    state = torch.empty_like(x, memory_format=torch.contiguous_format)
-    flat = state.view(1, -1)
-    refills = {draws[k]: draws[k : k + ahead] for k in range(0, len(draws), ahead or 1)}
-    for j, weight in enumerate(fold(program, scales, ahead, x.dtype, x.device)):
-        for place, row in enumerate(refills.get(j, ())):
-            fresh[place].copy_(noise(row + 1, state))
-        torch.mm(weight, tape, out=flat)
-        if j < calls:
-            states[j % window].copy_(state)
-            outputs[j % window].copy_(network(j, state))
+        scales, network = tabulate(denoiser, program.times, x, condition)
+        tape = Tape(program, x)
+        weights = fold(program, scales, tape.ahead, x.dtype, x.device)
+        flat, calls, window = state.view(1, -1), len(program.times), program.window
+        for j, weight in enumerate(weights):
+            if noise is not None and j in tape.refills:
+                tape.refill(j, noise, state)
+            torch.mm(weight, tape.rows, out=flat)
+            if j < calls:
+                tape.states[j % window].copy_(state)
+                tape.outputs[j % window].copy_(network(j, state))
     return state
 
 
-def _no_noise(step: int, like: Tensor) -> Tensor:
-    raise AssertionError("a program without draws drew noise")
+class Tape:
+    """The latest states and network outputs, and noise to come, each a row of one matrix."""
+
+    def __init__(self, program: Program, x: Tensor) -> None:
+        draws, window = program.draws, program.window
+        self.ahead = min(len(draws), max(1, AHEAD // x.numel()))
+        self.rows = x.new_zeros(2 * window + self.ahead, x.numel())
+        places = self.rows.view(-1, *x.shape)
+        self.states, self.outputs = places[:window].unbind(), places[window : 2 * window].unbind()
+        self.noises = places[2 * window :]
+        self.refills = {draws[k]: draws[k : k + self.ahead] for k in range(0, len(draws), self.ahead or 1)}
+        self.states[-1].copy_(x)
+
+    def refill(self, row: int, noise: Noise, like: Tensor) -> None:
+        """Draw the noise of a row of the program and of those after it for which there is room."""
+        fresh = [noise(j + 1, like) for j in self.refills[row]]
+        torch.stack(fresh, out=self.noises[: len(fresh)])
