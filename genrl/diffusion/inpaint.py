@@ -40,7 +40,11 @@ class Inpaint:
         """(B, ...) noisy data at scalar or (B,) times to the estimate of x_0, known entries as they are."""
         if self.noise is not None:
             x = torch.where(self.mask, self.path.add_noise(self.known, t, self.noise), x)
-        return torch.where(self.mask, self.known, self.denoiser(x, t, condition))
+        return self.keep(self.denoiser(x, t, condition))
+
+    def keep(self, x: Tensor) -> Tensor:
+        """(B, ...) with the known entries put in."""
+        return torch.where(self.mask, self.known, x)
 
     def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
         """The same at known times, see ``genrl.diffusion.denoiser.tabulate``."""
@@ -52,6 +56,6 @@ class Inpaint:
         def network(i: int, x: Tensor) -> Tensor:
             if self.noise is not None:
                 x = torch.where(self.mask, alpha[i] * self.known + sigma[i] * self.noise, x)
-            return torch.where(self.mask, self.known, skip[i] * x + out[i] * inner.network(i, into[i] * x))
+            return self.keep(skip[i] * x + out[i] * inner.network(i, into[i] * x))
 
         return Table(plain(len(times)), network)
