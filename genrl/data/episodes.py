@@ -125,8 +125,8 @@ class Episodes:
         index = torch.as_tensor(index)
         index = index.nonzero().squeeze(-1) if index.dtype == torch.bool else index.to(torch.int64)
         lengths = self.lengths[index]
-        transitions = _ranges(self.transition_starts[index], lengths)
-        observations = _ranges(self.observation_starts[index], lengths + 1)
+        transitions = ranges(self.transition_starts[index], lengths)
+        observations = ranges(self.observation_starts[index], lengths + 1)
 
         def rows(leaf: Tensor) -> Tensor:
             return leaf[transitions if leaf.shape[0] == self.num_transitions else observations]
@@ -214,7 +214,7 @@ def split(episodes: Episodes, fraction: float, seed: int) -> tuple[Episodes, Epi
     return episodes.select(order[held_out:].sort().values), episodes.select(order[:held_out].sort().values)
 
 
-def _ranges(starts: Tensor, lengths: Tensor) -> Tensor:
+def ranges(starts: Tensor, lengths: Tensor) -> Tensor:
     """Concatenation of start .. start + length - 1 over all pairs."""
     ends = torch.cumsum(lengths, 0)
     offsets = torch.repeat_interleave(starts - (ends - lengths), lengths)

@@ -54,6 +54,8 @@ class TrajectoryDiffusion(Method):
         sampling: how the model is sampled; may be set anew after training.
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW.
+        context_noise: largest standard deviation of noise on given rows in training, so that a stitched episode is
+            led back to the data instead of drifting off.
         return_dropout: how often the return is withheld in training.
         guidance: weight of classifier-free guidance where a return is asked for; 1 is the conditional model.
         ema_decay: decay of the averaged weights, which are the ones that sample.
@@ -70,6 +72,7 @@ class TrajectoryDiffusion(Method):
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        context_noise: float = 0.1,
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.999,
@@ -80,7 +83,8 @@ class TrajectoryDiffusion(Method):
             raise ConfigurationError(f"An overlap of {overlap} rows does not fit windows of {horizon} transitions.")
         self.net, self.horizon, self.overlap, self.sampling = net, horizon, overlap, sampling
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
-        self.return_dropout, self.guidance, self.seed = return_dropout, guidance, seed
+        self.context_noise, self.return_dropout = context_noise, return_dropout
+        self.guidance, self.seed = guidance, seed
 
     @property
     def rows(self) -> int:
@@ -147,8 +151,14 @@ class TrajectoryDiffusion(Method):
         dropped = (torch.rand(len(x0), 1, generator=stream) < self.return_dropout).to(x0.device)
         t = self.schedule.sample(len(x0), stream).to(x0.device)
         eps = torch.randn(shape, generator=stream).to(x0.device)
-        given = Given(torch.where(pattern, x0, torch.nan), torch.where(dropped, torch.nan, to_go))
+        context = x0 + self._context_noise(shape, stream).to(x0.device)
+        given = Given(torch.where(pattern, context, torch.nan), torch.where(dropped, torch.nan, to_go))
         return self.denoiser.loss(x0, t, eps, given, counts & ~pattern).mean()
+
+    def _context_noise(self, shape: tuple[int, int, int], stream: torch.Generator) -> Tensor:
+        """(B, R, D) noise for given entries, of its own strength in each window (Ho et al. 2022, arXiv 2106.15282)."""
+        strength = self.context_noise * torch.rand(shape[0], 1, 1, generator=stream)
+        return strength * torch.randn(shape, generator=stream)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay over the whole fit."""

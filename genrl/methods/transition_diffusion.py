@@ -50,7 +50,7 @@ class TransitionDiffusion(TrajectoryDiffusion):
         ema_decay: float = 0.995,
         seed: int = 0,
     ) -> None:
-        super().__init__(net, 1, 0, sampling, lr, weight_decay, return_dropout, guidance, ema_decay, seed)
+        super().__init__(net, 1, 0, sampling, lr, weight_decay, 0.0, return_dropout, guidance, ema_decay, seed)
 
     def _network(self) -> nn.Module:
         return Flattened(make_net(self.net, 3 * self.packing.dim * self.rows, 1, self.rows))

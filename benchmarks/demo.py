@@ -1,0 +1,74 @@
+"""What synthetic data buy in the demo's task: every arm over seeds that each have real data of their own.
+
+Arms: real; controls made of the same real data without a model (jittered copies, labels in hindsight, fragments spliced
+at near states); synthetic; both; and ten times the real data. Every arm has the same learner, the same number of
+updates at most and the same early stopping on held-out fragments.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from benchmarks.cells import Cell, grid
+from benchmarks.demo_cells import ARMS, JITTER, compute
+from benchmarks.results import Results
+from benchmarks.runner import Benchmark, main
+from genrl.demo.task import Settings
+from genrl.evaluation.curves import bars
+
+CONTROLS = ("real", "real_noise", "real_relabel", "real_splice")
+STRENGTHS = (0.02, 0.05, 0.1, 0.2)
+TUNING_SEEDS = range(1000, 1003)
+
+
+def aggregate(results: Results) -> dict[str, float]:
+    """Interquartile mean of each arm with its interval, and the paired gain of both over the best control."""
+    figures: dict[str, float] = {}
+    for arm in results.arms:
+        interval = results.summary(arm, "success")
+        figures |= {f"iqm.{arm}": interval.value, f"low.{arm}": interval.low, f"high.{arm}": interval.high}
+    controls = [arm for arm in CONTROLS if arm in results.arms]
+    if "both" in results.arms and controls:
+        best = max(controls, key=lambda arm: figures[f"iqm.{arm}"])
+        gain = results.gain("both", best, "success")
+        figures |= {"gain.both": gain.value, "gain_low.both": gain.low, "gain_high.both": gain.high}
+    if "synthetic" in results.arms:
+        figures["copying"] = float(results.values("synthetic", "copying").mean())
+    return figures
+
+
+def picture(results: Results) -> Figure:
+    """A bar for each arm."""
+    seeds = len(results.complete["all"])
+    arms = {arm: results.summary(arm, "success") for arm in results.arms}
+    return bars(arms, f"success rate: interquartile mean over {seeds} seeds, 95 % interval")
+
+
+BENCHMARK = Benchmark(
+    name="demo",
+    cells=grid(ARMS, seeds=range(10)),
+    compute=compute,
+    aggregate=aggregate,
+    picture=picture,
+    quick_cells=grid(["real"]),
+    code=[
+        "benchmarks/demo_cells.py",
+        "genrl/demo/task.py",
+        "genrl/methods/*.py",
+        "genrl/nets/window_mlp.py",
+        "genrl/nets/mlp.py",
+        "genrl/diffusion/gaussian.py",
+        "genrl/learners/gcbc.py",
+        "genrl/learners/cloning.py",
+        "genrl/training/best.py",
+        "genrl/training/ema.py",
+    ],
+    settings={**vars(Settings()), "jitter": JITTER, "controls": list(CONTROLS)},
+    tuning_cells=[
+        *(Cell("real_noise", "all", seed, {"strength": strength}) for seed in TUNING_SEEDS for strength in STRENGTHS),
+        *grid([arm for arm in ARMS if arm != "real_noise"], seeds=TUNING_SEEDS),
+    ],
+)
+
+if __name__ == "__main__":
+    raise SystemExit(main(BENCHMARK))
