@@ -12,7 +12,8 @@ from torch import Tensor
 Noise = Callable[[int, Tensor], Tensor]
 """``noise(step, like)``: unit Gaussian noise for a step, with the shape, dtype and device of ``like``.
 
-Step 0 is the state that sampling starts from; a sampler's i-th step, counted from 0, draws step i + 1.
+Step 0 is the state that sampling starts from. A sampler's own draws take the steps 1, 2, ... in order, at most as many
+as its grid has steps.
 """
 
 

@@ -116,10 +116,11 @@ class Tape:
         places = self.rows.view(-1, *x.shape)
         self.states, self.outputs = places[:window].unbind(), places[window : 2 * window].unbind()
         self.noises = places[2 * window :]
-        self.refills = {draws[k]: draws[k : k + self.ahead] for k in range(0, len(draws), self.ahead or 1)}
+        steps = range(1, len(draws) + 1)
+        self.refills = {draws[k]: steps[k : k + self.ahead] for k in range(0, len(draws), self.ahead or 1)}
         self.states[-1].copy_(x)
 
     def refill(self, row: int, noise: Noise, like: Tensor) -> None:
         """Draw the noise of a row of the program and of those after it for which there is room."""
-        fresh = [noise(j + 1, like) for j in self.refills[row]]
+        fresh = [noise(step, like) for step in self.refills[row]]
         torch.stack(fresh, out=self.noises[: len(fresh)])
