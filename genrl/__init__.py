@@ -1,1 +1,110 @@
-"""Synthesise trajectories with generative models for offline reinforcement learning."""
+"""Synthesise trajectories with generative models for offline reinforcement learning.
+
+What most people need, by one import. Each name is loaded when it is first asked for, so ``import genrl`` costs nothing;
+everything else is imported from its own module.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genrl.data.collect import collect
+    from genrl.data.conditions import Conditions
+    from genrl.data.environments import make_env
+    from genrl.data.episodes import Episodes
+    from genrl.data.info import info
+    from genrl.data.store import load as load_dataset
+    from genrl.data.store import save as save_dataset
+    from genrl.data.verify import verify
+    from genrl.data.waypoint import WaypointPolicy
+    from genrl.evaluation.evaluate import evaluate
+    from genrl.evaluation.plots import trajectories as plot
+    from genrl.evaluation.quality import quality_report as report
+    from genrl.learners.bc import BC
+    from genrl.learners.gcbc import GCBC
+    from genrl.learners.iql import IQL
+    from genrl.learners.td3bc import TD3BC
+    from genrl.methods.sampling import Sampling
+    from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+    from genrl.methods.transition_diffusion import TransitionDiffusion
+    from genrl.nets.window_mlp import WindowMLP
+    from genrl.synthesis.generate import Plan, sample
+    from genrl.synthesis.synthesize import synthesize
+    from genrl.training.checkpoint import load, save
+    from genrl.training.fit import fit
+
+_HOMES = {
+    # data sets
+    "load_dataset": "genrl.data.store:load",
+    "save_dataset": "genrl.data.store:save",
+    "collect": "genrl.data.collect:collect",
+    "info": "genrl.data.info:info",
+    "verify": "genrl.data.verify:verify",
+    "Episodes": "genrl.data.episodes:Episodes",
+    "make_env": "genrl.data.environments:make_env",
+    "WaypointPolicy": "genrl.data.waypoint:WaypointPolicy",
+    # methods and learners
+    "fit": "genrl.training.fit:fit",
+    "load": "genrl.training.checkpoint:load",
+    "save": "genrl.training.checkpoint:save",
+    "TrajectoryDiffusion": "genrl.methods.trajectory_diffusion:TrajectoryDiffusion",
+    "TransitionDiffusion": "genrl.methods.transition_diffusion:TransitionDiffusion",
+    "WindowMLP": "genrl.nets.window_mlp:WindowMLP",
+    "BC": "genrl.learners.bc:BC",
+    "GCBC": "genrl.learners.gcbc:GCBC",
+    "TD3BC": "genrl.learners.td3bc:TD3BC",
+    "IQL": "genrl.learners.iql:IQL",
+    # synthesis
+    "sample": "genrl.synthesis.generate:sample",
+    "synthesize": "genrl.synthesis.synthesize:synthesize",
+    "Plan": "genrl.synthesis.generate:Plan",
+    "Conditions": "genrl.data.conditions:Conditions",
+    "Sampling": "genrl.methods.sampling:Sampling",
+    # evaluation
+    "evaluate": "genrl.evaluation.evaluate:evaluate",
+    "plot": "genrl.evaluation.plots:trajectories",
+    "report": "genrl.evaluation.quality:quality_report",
+}
+
+__all__ = [
+    "BC",
+    "GCBC",
+    "IQL",
+    "TD3BC",
+    "Conditions",
+    "Episodes",
+    "Plan",
+    "Sampling",
+    "TrajectoryDiffusion",
+    "TransitionDiffusion",
+    "WaypointPolicy",
+    "WindowMLP",
+    "collect",
+    "evaluate",
+    "fit",
+    "info",
+    "load",
+    "load_dataset",
+    "make_env",
+    "plot",
+    "report",
+    "sample",
+    "save",
+    "save_dataset",
+    "synthesize",
+    "verify",
+]
+
+
+if not TYPE_CHECKING:  # type checkers would take it for any name at all
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'genrl' has no attribute '{name}'; it offers {', '.join(sorted(_HOMES))}")
+        module, _, attribute = _HOMES[name].partition(":")
+        value = globals()[name] = getattr(import_module(module), attribute)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
