@@ -111,7 +111,7 @@ class Tape:
 
     def __init__(self, program: Program, x: Tensor) -> None:
         draws, window = program.draws, program.window
-        self.ahead = min(len(draws), max(1, AHEAD // x.numel()))
+        self.ahead = min(len(draws), max(1, AHEAD // max(1, x.numel())))
         self.rows = x.new_zeros(2 * window + self.ahead, x.numel())
         places = self.rows.view(-1, *x.shape)
         self.states, self.outputs = places[:window].unbind(), places[window : 2 * window].unbind()
