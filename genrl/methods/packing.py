@@ -1,9 +1,11 @@
 """Episodes as rows of numbers that a diffusion model can learn, and generated rows as episodes again.
 
 Row t is [state, achieved goal, action, reward, done], each field normalised; the last row of an episode has a state
-only. The desired goal is a label, not part of the physics: it is not modelled, and a generated episode is labelled in
-hindsight with what it achieved at its end, or with the goal it was asked for. Source of the layout: policy-guided
-diffusion (Jackson et al. 2024), https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
+only. A terminal state is absorbing: windows that reach past it hold it over and over, marked as done, so that what is
+modelled is a distribution over whole windows and an episode can end anywhere in them. The desired goal is a label, not
+part of the physics: it is not modelled, and a generated episode is labelled in hindsight with what it achieved at its
+end, or with the goal it was asked for. Source of the layout: policy-guided diffusion (Jackson et al. 2024),
+https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
 """
 
 from __future__ import annotations
@@ -25,11 +27,10 @@ OBSERVED, ACTED = -2, -1  # two columns behind the model's: does this row hold a
 class Packing(nn.Module):
     """Codecs and normalisers of one data set.
 
-    A column that is constant in the data is not learned: it is decoded as that constant.
-
     Attributes:
         dim: D, columns that the model sees.
         state, achieved, action, reward, done: slices of these columns; ``achieved`` lists column indices.
+        varies: (D,) columns that are not constant in the data; the others, 0 when normalised, are not learned.
     """
 
     varies: Tensor
@@ -61,7 +62,8 @@ class Packing(nn.Module):
         raw = self._raw(episodes)
         self.normalizer.fit(raw[:, : self.dim])
         acted = raw[raw[:, ACTED] > 0][:, : self.dim]
-        self.varies.copy_(acted.amax(0) > acted.amin(0))
+        for rows, columns in ((raw, slice(self.action.start)), (acted, slice(self.action.start, self.dim))):
+            self.varies[columns] = rows[:, columns].amax(0) > rows[:, columns].amin(0)
         only_transitions = ZScore(self.dim).fit(acted)
         for name, buffer in self.normalizer.named_buffers():
             if buffer.shape[-1:] == (self.dim,):
@@ -76,7 +78,7 @@ class Packing(nn.Module):
         return torch.cat((rows, raw[:, self.dim :]), dim=1)
 
     def windows(self, episodes: Episodes, rows: int, extra: Tensor | None = None) -> WindowSampler:
-        """Windows of ``rows`` rows; those that reach past a terminal state are filled up with rows that do not count.
+        """Windows of ``rows`` rows; those that reach past a terminal state are filled up with it, see the module.
 
         Args:
             extra: (N + E, K) further columns that travel with the rows.
@@ -84,16 +86,14 @@ class Packing(nn.Module):
         packed = self.pack(episodes)
         if extra is not None:
             packed = torch.cat((packed[:, : self.dim], extra, packed[:, self.dim :]), dim=1)
-        ends = torch.zeros(len(episodes), dtype=torch.bool)
-        ends[episodes.episode_of_transition[episodes.terminations]] = True
+        ended = torch.zeros(len(episodes), dtype=torch.bool)
+        ended[episodes.episode_of_transition[episodes.terminations]] = True
+        terminal = (episodes.observation_starts + episodes.lengths)[ended]
+        packed[terminal, self.done] = self.normalizer.normalize(torch.ones(self.dim))[self.done]
+        packed[terminal, ACTED] = 1.0
         lengths = episodes.lengths + 1
-        longer = lengths + torch.where(ends, rows - 2, 0)  # every window still starts before the end
-        source = _stretched(episodes.observation_starts, lengths, longer)
-        packed = packed[source]
-        past = torch.arange(len(source)) - torch.repeat_interleave(longer.cumsum(0) - longer, longer)
-        beyond = past >= torch.repeat_interleave(lengths, longer)
-        packed[beyond, OBSERVED:] = 0.0
-        return WindowSampler(packed, longer, rows, pad=False)
+        longer = lengths + torch.where(ended, rows - 2, 0)  # every window still starts before the end
+        return WindowSampler(packed[_stretched(episodes.observation_starts, lengths, longer)], longer, rows, pad=False)
 
     def unpack(self, rows: Tensor, goals: Tensor | None = None) -> Episodes:
         """(B, R, D) generated rows to B episodes of at most R - 1 transitions.
@@ -102,7 +102,7 @@ class Packing(nn.Module):
         the goals asked for; without them an episode is labelled with what it achieved.
         """
         count = rows.shape[1]
-        raw = self.normalizer.denormalize(torch.where(self.varies, rows, 0.0)).float().cpu()
+        raw = self.normalizer.denormalize(rows).float().cpu()
         done = raw[:, :-1, self.done] > 0.5  # (B, R - 1)
         ended = done.any(1)
         lengths = torch.where(ended, done.int().argmax(1) + 1, count - 1)
@@ -114,9 +114,13 @@ class Packing(nn.Module):
         terminations[last] = ended
         truncations = torch.zeros_like(terminations)
         truncations[last] = ~ended
-        observations = self.observation_codec.decode(raw[observed][:, : self.action.start])
+        states = raw[observed][:, : self.action.start]
+        observations = self.observation_codec.decode(states)
         if self.layout.desired:
-            observations = self._labelled(observations, raw, lengths, goals)
+            observations |= SpaceCodec(self.spec.observation_space, self.layout.achieved).decode(
+                states[:, self.achieved]
+            )
+            observations |= self._desired(observations, lengths, goals)
         return Episodes(
             self.spec.observation_space,
             self.spec.action_space,
@@ -129,21 +133,17 @@ class Packing(nn.Module):
             card=self.spec.card,
         )
 
-    def _labelled(self, observations: Leaves, raw: Tensor, lengths: Tensor, goals: Tensor | None) -> Leaves:
-        """Add the achieved goal where it is a copy, and the desired goal of each whole episode."""
-        space = self.spec.observation_space
-        codec = SpaceCodec(space, self.layout.achieved)
-        if self.copies_goal:
-            (state,) = (observations[leaf] for leaf in self.layout.state)
-            observations[self.layout.achieved[0]] = state.flatten(1)[:, self.achieved].clone()
+    def _desired(self, observations: Leaves, lengths: Tensor, goals: Tensor | None) -> Leaves:
+        """The desired goal at every observation: what was asked for, or what the episode achieved at its end."""
         if goals is None:
             ends = (lengths + 1).cumsum(0) - 1
             reached = {leaf: observations[leaf][ends] for leaf in self.layout.achieved}
         else:
-            reached = codec.decode(goals.float())
-        for achieved, desired in zip(self.layout.achieved, self.layout.desired, strict=True):
-            observations[desired] = torch.repeat_interleave(reached[achieved], lengths + 1, dim=0)
-        return observations
+            reached = SpaceCodec(self.spec.observation_space, self.layout.achieved).decode(goals.float())
+        return {
+            desired: torch.repeat_interleave(reached[achieved], lengths + 1, dim=0)
+            for achieved, desired in zip(self.layout.achieved, self.layout.desired, strict=True)
+        }
 
     def _raw(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) encoded rows in the data's own units, with the flags behind them."""

@@ -34,7 +34,7 @@ from genrl.diffusion.samplers import euler
 from genrl.diffusion.schedules import LogNormal
 from genrl.methods.known import CompletionNet, Given, draw_patterns
 from genrl.methods.method import Block, Method
-from genrl.methods.packing import ACTED, OBSERVED, Packing
+from genrl.methods.packing import OBSERVED, Packing
 from genrl.methods.sampling import Sampling
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.ema import EMA
@@ -72,7 +72,7 @@ class TrajectoryDiffusion(Method):
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        context_noise: float = 0.1,
+        context_noise: float = 0.3,
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.999,
@@ -110,15 +110,12 @@ class TrajectoryDiffusion(Method):
         self._fit_gaussian(episodes)
 
     def _fit_gaussian(self, episodes: Episodes) -> None:
-        """Mean and covariance of the windows that hold a transition in all rows but the last."""
+        """Mean and covariance of the windows."""
         windows = self.packing.windows(episodes, self.rows)
         index = torch.arange(len(windows))
         if len(index) > MOST_WINDOWS:
             index = index[torch.randperm(len(index), generator=generator(self.seed, "gaussian"))[:MOST_WINDOWS]]
-        rows = windows.fetch(index).rows
-        rows = rows[(rows[:, :-1, ACTED] > 0).all(1)][..., : self.packing.dim]
-        if len(rows) > 1:
-            self.gaussian.fit(rows)
+        self.gaussian.fit(windows.fetch(index).rows[..., : self.packing.dim])
 
     def sampler(self, episodes: Episodes) -> WindowSampler:
         """Windows of packed rows, the normalised return-to-go beside each."""
@@ -138,13 +135,13 @@ class TrajectoryDiffusion(Method):
         self.log("val_loss", self.loss(batch.rows, self.noise_generator(batch_index)), prog_bar=True)
 
     def loss(self, window: Tensor, stream: torch.Generator) -> Tensor:
-        """EDM loss over the free entries of (B, R, D + 3) windows; rows that hold nothing do not count."""
+        """EDM loss over the free entries of (B, R, D + 3) windows; what does not count is not seen either."""
         dim = self.packing.dim
-        x0, to_go = window[..., :dim], window[:, 0, dim : dim + 1]
         counts = (window[..., OBSERVED:] > 0).repeat_interleave(  # (B, R, D)
             torch.tensor([self.packing.action.start, dim - self.packing.action.start], device=window.device), dim=-1
         )
         counts &= self.packing.varies
+        x0, to_go = torch.where(counts, window[..., :dim], 0.0), window[:, 0, dim : dim + 1]
         shape = (len(x0), self.rows, dim)
         pattern = draw_patterns(shape, self.packing.state, self.packing.achieved, self.overlap, stream)
         pattern = pattern.to(x0.device) & counts
@@ -181,13 +178,14 @@ class TrajectoryDiffusion(Method):
         """Episodes of ``length`` transitions (a window's horizon by default), stitched from windows where longer.
 
         Raises:
-            ConditionError: an unknown condition, a wrong shape, or a goal for an episode longer than one window.
+            ConditionError: an unknown condition, a wrong shape, a goal for an episode that is not one window long, or
+                known entries for one that is longer.
+            ConfigurationError: a length below one, or above the horizon of a method without overlap.
         """
         conditions = conditions or Conditions()
         conditions.require(type(self).__name__, set(self.understands), block.size)
         length = length or self.horizon
-        if length > self.horizon:
-            self._check_stitching(conditions, length)
+        self._check_length(conditions, length)
         noise = BlockNoise(block.seed, block.index)
         parts = []
         for first in range(0, block.size, batch_size or block.size):
@@ -197,12 +195,23 @@ class TrajectoryDiffusion(Method):
             parts.append(self.packing.unpack(rows[:, : length + 1], goals))
         return concatenate(parts)
 
-    def _check_stitching(self, conditions: Conditions, length: int) -> None:
-        if self.overlap == 0:
-            raise ConfigurationError(f"{length} transitions exceed the horizon of {self.horizon}; fit with an overlap.")
-        for name in ("goal", "known"):
-            if name in conditions.given():
-                raise ConditionError(f"'{name}' needs an episode of one window: at most {self.horizon} transitions.")
+    def _check_length(self, conditions: Conditions, length: int) -> None:
+        if length < 1:
+            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
+        if length > self.horizon and self.overlap == 0:
+            raise ConfigurationError(
+                f"Episodes of {length} transitions are longer than one window of {self.horizon}, and this"
+                f" {type(self).__name__} was fitted without an overlap to continue windows by."
+            )
+        if length != self.horizon and conditions.goal is not None:
+            raise ConditionError(
+                f"The condition 'goal' is where a window of {self.horizon} transitions ends: ask for episodes of that"
+                f" length, not of {length}."
+            )
+        if length > self.horizon and conditions.known is not None:
+            raise ConditionError(
+                f"The condition 'known' covers one window: ask for at most {self.horizon} transitions, not {length}."
+            )
 
     def _rollout(self, noise: BlockNoise, batch: int, conditions: Conditions, length: int) -> Tensor:
         """(B, R', D) normalised rows, R' > length: windows that each go on from the last rows of the one before."""
@@ -223,9 +232,10 @@ class TrajectoryDiffusion(Method):
         eps = noise(start, given.entries)
         plain = self.guidance == 1.0 or bool(given.returns.isnan().all())
         denoiser = self.denoiser if plain else Guided(self.denoiser, self.guidance)
-        return self.sampling(
+        rows = self.sampling(
             Inpaint(denoiser, given.entries, noise=eps), eps, given, lambda step, like: noise(start + step, like)
         )
+        return torch.where(self.packing.varies | ~given.entries.isnan(), rows, 0.0)  # constant columns stay constant
 
     @torch.no_grad()
     def watch(self, noise: BlockNoise, batch: int, look: Callable[[Tensor, float], None], frames: int = 24) -> None:
@@ -254,6 +264,7 @@ class TrajectoryDiffusion(Method):
         entries = packing.normalizer.normalize(raw.to(self.device))
         returns = torch.full((batch, 1), torch.nan, device=self.device)
         if conditions.returns is not None:
+            _expect("returns", conditions.returns, ())
             returns = self.return_scale.normalize(conditions.returns.float().to(self.device)[:, None])
         return Given(entries, returns)
 
@@ -291,5 +302,5 @@ def make_net(factory: Callable[..., nn.Module], dim: int, condition_dim: int, ro
 
 def _expect(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
     if value.shape[1:] != shape:
-        wanted = ", ".join(map(str, shape))
-        raise ConditionError(f"The condition '{name}' must be (B, {wanted}), not {tuple(value.shape)}.")
+        wanted = ", ".join(("B", *map(str, shape)))
+        raise ConditionError(f"The condition '{name}' must be ({wanted}), not {tuple(value.shape)}.")
