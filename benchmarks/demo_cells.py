@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.cells import Cell, artefact
 from genrl.data.codecs import SpaceCodec
+from genrl.data.copying import copying
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.goals import in_hindsight
 from genrl.data.randomness import generator
@@ -18,7 +19,6 @@ from genrl.data.store import load, save
 from genrl.demo import task
 from genrl.demo.pipeline import fit_model, train
 from genrl.demo.task import Settings
-from genrl.evaluation.copying import copying
 from genrl.synthesis.generate import sample
 from genrl.synthesis.relabel import Rewards
 

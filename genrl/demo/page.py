@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genrl.data.copying import copying
 from genrl.data.episodes import Episodes
 from genrl.demo import task
 from genrl.demo.results import rows
 from genrl.demo.task import Settings
 from genrl.diffusion.noise import BlockNoise
 from genrl.evaluation import plots
-from genrl.evaluation.copying import copying
 from genrl.evaluation.curves import bars, learning_curves
 from genrl.evaluation.evaluate import Evaluation
 from genrl.evaluation.mazes import Maze

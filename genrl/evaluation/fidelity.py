@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import wasserstein_distance
 
+from genrl.data.columns import comparable
 from genrl.data.episodes import Episodes
-from genrl.evaluation.columns import comparable
 
 MAX_ROWS = 100_000
 

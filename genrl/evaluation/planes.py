@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from genrl.data.columns import Columns
 from genrl.data.episodes import Episodes
-from genrl.evaluation.columns import Columns
 
 ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 MOST_ROWS = 20_000

@@ -17,9 +17,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from genrl.data.columns import comparable
+from genrl.data.copying import CLOSE_PERCENTILE, Copying
 from genrl.data.episodes import Episodes
-from genrl.evaluation.columns import comparable
-from genrl.evaluation.copying import CLOSE_PERCENTILE, Copying
 from genrl.evaluation.fidelity import MAX_ROWS, Fidelity, scaled_wasserstein, total_variation
 from genrl.evaluation.mazes import Maze
 from genrl.evaluation.planes import DESIRED, Plane, plane_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from genrl.data.copying import Copying, copying, cross_copying
 from genrl.data.episodes import Episodes
 from genrl.evaluation import plots
-from genrl.evaluation.copying import Copying, copying, cross_copying
 from genrl.evaluation.fidelity import fidelity
 from genrl.evaluation.report import Report
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
+from genrl.data.copying import CopyingWarning, copying, cross_copying, nearest_distances
 from genrl.data.errors import AlignmentError, EmptyDatasetError
-from genrl.evaluation.copying import CopyingWarning, copying, cross_copying, nearest_distances
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from genrl.data.columns import Columns
 from genrl.data.errors import AlignmentError
-from genrl.evaluation.columns import Columns
 from genrl.evaluation.fidelity import correlations, fidelity, scaled_wasserstein
 
 

@@ -14,13 +14,13 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from genrl.data.collect import collect
+from genrl.data.copying import copying
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
 from genrl.data.policies import RandomPolicy
 from genrl.data.waypoint import WaypointPolicy
 from genrl.evaluation import curves, plots
-from genrl.evaluation.copying import copying
 from genrl.evaluation.fidelity import fidelity
 from genrl.evaluation.mazes import Maze
 from genrl.evaluation.planes import plane_of

@@ -17,9 +17,9 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
+from genrl.data.columns import comparable
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
-from genrl.evaluation.columns import comparable
 
 CLOSE_PERCENTILE = 5.0
 EXCESSIVE = 0.5
