@@ -31,7 +31,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:
 def save(module: Trainable, path: str | Path) -> Path:
     """Write a module that was fitted, for ``load``; resuming a fit takes a Trainer's own checkpoint instead."""
     if module.spec is None:
-        raise CheckpointError("This module was never fitted, so there is nothing to save; fit it first.")
+        raise CheckpointError(f"This {type(module).__name__} was never fitted: there is nothing to save; fit it first.")
     checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
     path = Path(path)
@@ -48,6 +48,9 @@ def read_file(path: str | Path, device: str | torch.device = "cpu") -> dict[str,
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.") from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read as a checkpoint ({reason}); it may be truncated.") from error
+    except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({reason}): it is truncated, or no checkpoint of genrl; fit again"
+            " or take another copy."
+        ) from error

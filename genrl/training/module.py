@@ -95,8 +95,18 @@ class Trainable(L.LightningModule, ABC):
         return max(min(bounds), 1)
 
     def configuration(self) -> dict[str, Any]:
-        """Constructor arguments as primitives."""
-        return {name: _to_primitive(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+        """Constructor arguments as primitives.
+
+        Raises:
+            ConfigurationError: an argument is of a kind that no checkpoint could bring back.
+        """
+        try:
+            return {name: _to_primitive(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{error} among the arguments of {type(self).__name__} cannot be stored in a checkpoint; pass numbers,"
+                " words, classes, or functools.partial over a class."
+            ) from error
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add everything that is needed to rebuild this module, as primitives."""
@@ -127,31 +137,47 @@ def read_header(checkpoint: dict[str, Any], path: Any) -> dict[str, Any]:
     Raises:
         CheckpointError: it is missing or of an unknown format version.
     """
-    header = checkpoint.get("genrl")
-    if header is None:
-        raise CheckpointError(f"{path} is not a genrl checkpoint: it has no 'genrl' entry.")
-    if header["format"] != FORMAT_VERSION:
+    header = checkpoint.get("genrl") if isinstance(checkpoint, dict) else None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} is not a checkpoint of genrl: it has no 'genrl' entry; 'genrl fit' writes one.")
+    if header.get("format") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} has checkpoint format {header['format']}, this genrl reads format {FORMAT_VERSION};"
+            f"{path} has checkpoint format {header.get('format')}, this genrl reads format {FORMAT_VERSION};"
             " install the genrl version that wrote it."
         )
     return header
 
 
 def rebuild(header: dict[str, Any]) -> Trainable:
-    """The module that wrote ``header``, with fresh weights."""
-    module_name, _, class_name = header["class_path"].rpartition(".")
-    cls = getattr(importlib.import_module(module_name), class_name)
-    if not (inspect.isclass(cls) and issubclass(cls, Trainable)):
-        raise CheckpointError(f"{header['class_path']} is not a genrl method or learner.")
-    module = cls(**{name: _from_primitive(value) for name, value in header["configuration"].items()})
-    module.assemble(DataSpec.from_json(header["spec"]))
+    """The module that wrote ``header``, with fresh weights.
+
+    Raises:
+        CheckpointError: its class, or one in its configuration, is not there or takes other arguments now.
+    """
+    try:
+        cls = _find(header["class_path"])
+        if not (inspect.isclass(cls) and issubclass(cls, Trainable)):
+            raise CheckpointError(f"{header['class_path']} is not a method or learner of genrl.")
+        module = cls(**{name: _from_primitive(value) for name, value in header["configuration"].items()})
+        module.assemble(DataSpec.from_json(header["spec"]))
+    except (ImportError, AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"A {header.get('class_path')} cannot be rebuilt from its checkpoint ({error}); install the package that"
+            " it comes from, in the version that wrote the checkpoint."
+        ) from error
     return module
+
+
+def _find(class_path: str) -> Any:
+    module_name, _, class_name = class_path.rpartition(".")
+    return getattr(importlib.import_module(module_name), class_name)
 
 
 def _to_primitive(value: Any) -> Any:
     if isinstance(value, functools.partial):  # over a class, or over jsonargparse's instantiator with the class behind
-        target = next(part for part in (value.func, *value.args) if inspect.isclass(part))
+        target = next((part for part in (value.func, *value.args) if inspect.isclass(part)), None)
+        if target is None:
+            raise TypeError(value)
         arguments = {name: _to_primitive(part) for name, part in value.keywords.items()}
         return {"class_path": f"{target.__module__}.{target.__qualname__}", "init_args": arguments}
     if inspect.isclass(value):
@@ -161,15 +187,20 @@ def _to_primitive(value: Any) -> Any:
         return {"class_path": f"{type(value).__module__}.{type(value).__qualname__}", "init_args": arguments}
     if isinstance(value, (list, tuple)):
         return [_to_primitive(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _to_primitive(part) for name, part in value.items()}
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        raise TypeError(value)
     return value
 
 
 def _from_primitive(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"class_path", "init_args"}:
-        module_name, _, class_name = value["class_path"].rpartition(".")
-        target = getattr(importlib.import_module(module_name), class_name)
+        target = _find(value["class_path"])
         arguments = {name: _from_primitive(part) for name, part in value["init_args"].items()}
         return target(**arguments) if issubclass(target, Setting) else functools.partial(target, **arguments)
+    if isinstance(value, dict):
+        return {name: _from_primitive(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_from_primitive(part) for part in value]
     return value
