@@ -35,12 +35,12 @@ class WindowMLP(nn.Module):
     Args:
         dim: D, entries of a row.
         condition_dim: C, entries of a condition; 0 for none.
-        rows: R, rows of a window.
+        rows: R, rows of a window; a method over windows sets it.
         width: units of a layer.
         layers: number of residual blocks.
     """
 
-    def __init__(self, dim: int, condition_dim: int = 0, *, rows: int, width: int = 384, layers: int = 3) -> None:
+    def __init__(self, dim: int, condition_dim: int = 0, *, rows: int = 33, width: int = 384, layers: int = 3) -> None:
         super().__init__()
         context = max(width // 4, 32)
         self.context = Context(condition_dim, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar
 
@@ -26,30 +26,34 @@ class Sampler(Protocol):
 class RandomBatches:
     """Batches drawn with replacement; each source gives a fixed share of every batch.
 
-    Lightning saves ``state_dict`` with the checkpoint, so a fit resumed in the middle of an epoch goes on with the
-    very next batch.
-
     Args:
         sources: samplers, one for each data set.
         rows: rows that each source gives to a batch.
         per_epoch: batches in one pass of the iterator.
         key: seed and whatever else tells this stream from others (rank, split).
+        begun: how many batches have been begun already, asked at the start of each pass. A resumed fit knows from its
+            checkpoint, and goes on with the very next batch; Lightning itself restores loaders only within an epoch.
     """
 
-    def __init__(self, sources: Sequence[Sampler], rows: Sequence[int], per_epoch: int, key: tuple[int | str, ...]):
+    def __init__(
+        self,
+        sources: Sequence[Sampler],
+        rows: Sequence[int],
+        per_epoch: int,
+        key: tuple[int | str, ...],
+        begun: Callable[[], int] = lambda: 0,
+    ):
         self.sources, self.rows, self.per_epoch, self.key = list(sources), list(rows), per_epoch, key
-        self.position = 0
+        self.begun = begun
 
     def __len__(self) -> int:
         return self.per_epoch
 
     def __iter__(self) -> Iterator[Any]:
-        while True:
-            batch = self.at(self.position)
-            self.position += 1
-            yield batch
-            if self.position % self.per_epoch == 0:
-                return
+        first = self.begun()
+        end = (first // self.per_epoch + 1) * self.per_epoch
+        for position in range(first, end):
+            yield self.at(position)
 
     def at(self, position: int) -> Any:
         """The batch at ``position``: a pure function of the key."""
@@ -59,14 +63,6 @@ class RandomBatches:
             if rows:
                 parts.append(source.fetch(torch.randint(len(source), (rows,), generator=stream), stream))
         return parts[0] if len(parts) == 1 else concatenate_batches(parts)
-
-    def state_dict(self) -> dict[str, int]:
-        """The position of the next batch."""
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue at a saved position."""
-        self.position = state["position"]
 
 
 class FixedBatches:

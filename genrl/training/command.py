@@ -36,9 +36,12 @@ class FitCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Options for checkpoints: ``last.ckpt`` is renewed after every epoch."""
+        """Options for checkpoints: ``last.ckpt`` is renewed after every epoch.
+
+        Lightning's own ``save_last`` writes only together with a best checkpoint, so after a bad epoch nothing.
+        """
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({"checkpoint.save_last": True, "checkpoint.save_top_k": 0})
+        parser.set_defaults({"checkpoint.filename": "last", "checkpoint.enable_version_counter": False})
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

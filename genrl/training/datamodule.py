@@ -76,7 +76,9 @@ class EpisodesData(L.LightningDataModule):
         samplers = [self._module.sampler(part) for part in self.train_parts]
         weights = self.weights or [part.num_transitions for part in self.train_parts]
         rows = shares(self.batch_size, weights)
-        return RandomBatches(samplers, rows, self.batches_per_epoch, (self.seed, "train", trainer.global_rank))
+        progress = trainer.fit_loop.epoch_loop.batch_progress.total
+        key = (self.seed, "train", trainer.global_rank)
+        return RandomBatches(samplers, rows, self.batches_per_epoch, key, begun=lambda: progress.ready)
 
     def val_dataloader(self) -> FixedBatches | list[Any]:
         """Always the same batches of held-out episodes; nothing where none are held out."""

@@ -12,11 +12,21 @@ from typing import Any, TypeVar
 import lightning as L
 
 from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
 from genrl.training.best import BestWeights
 from genrl.training.datamodule import EpisodesData
 from genrl.training.module import Trainable, frozen
 
 Module = TypeVar("Module", bound=Trainable)
+
+
+NOTICES = (
+    "does not have many workers",
+    "overrides the configure_model",
+    "isinstance.treespec, LeafSpec. is deprecated",
+    "Using ModelCheckpoint with manual optimization",  # its advice would break an exact resume
+    "loading a checkpoint outside the 'fit' stage",  # the weights stored first are the averaged ones
+)
 
 
 @contextmanager
@@ -26,7 +36,8 @@ def quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*(does not have many workers|overrides the configure_model).*")
+        for notice in NOTICES:
+            warnings.filterwarnings("ignore", message=f".*{notice}")
         try:
             yield
         finally:
@@ -57,7 +68,12 @@ def fit(
         patience: stop after so many looks without a lower loss, and end with the weights of the lowest; None for no.
         seed: of split and batches; the module's own by default.
         trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
+
+    Raises:
+        ConfigurationError: ``steps`` is below one, or settings of the data do not fit.
     """
+    if steps < 1:
+        raise ConfigurationError(f"A fit takes at least one step, not {steps}.")
     # epochs bound the fit, not optimiser steps: a learner with several optimisers takes several steps for a batch
     epochs = max(round(steps / val_every), 1) if val_every else min(10, steps)
     per_epoch = -(-steps // epochs)

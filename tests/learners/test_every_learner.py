@@ -42,7 +42,7 @@ def data() -> EpisodesData:
     return EpisodesData(random_walks(), batch_size=16, val_fraction=0.2, val_batches=1, batches_per_epoch=10)
 
 
-@pytest.mark.parametrize("step", [5, 13])
+@pytest.mark.parametrize("step", [5, 10, 13])
 def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
     every = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
     whole = make()

@@ -1,0 +1,108 @@
+"""The command line: ``genrl COMMAND --help`` explains each command.
+
+Every command is a typed function of the package that it belongs to, imported when it is called; what it returns is
+printed. An error that genrl raises on purpose becomes one sentence and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from genrl.data.errors import GenrlError
+
+
+class Command(NamedTuple):
+    """A command: what it does in a few words, and how its arguments are taken."""
+
+    summary: str
+    run: Callable[[str, list[str]], Any]
+
+
+def typed(target: str, *, positional: bool = False) -> Callable[[str, list[str]], Any]:
+    """A command from the signature of the function ``module:name``; its required arguments may be positional."""
+
+    def run(prog: str, args: list[str]) -> Any:
+        from jsonargparse import auto_cli
+
+        return auto_cli(
+            _find(target), args=args, prog=prog, as_positional=positional, exit_on_error=False, allow_abbrev=False
+        )
+
+    return run
+
+
+def raw(target: str) -> Callable[[str, list[str]], Any]:
+    """A command that parses its arguments itself."""
+    return lambda prog, args: _find(target)(prog, args)
+
+
+COMMANDS = {
+    "collect": Command("run a policy and store its episodes", typed("genrl.evaluation.commands:collect")),
+    "info": Command("say what is inside a data set", typed("genrl.data.info:info", positional=True)),
+    "fit": Command("fit a method or learner to data sets", raw("genrl.training.command:fit")),
+    "validate": Command("losses on held-out episodes", raw("genrl.training.command:validate")),
+    "synthesize": Command("make a data set with a fitted method", typed("genrl.synthesis.command:synthesize")),
+    "evaluate": Command("return, success and score of a policy", typed("genrl.evaluation.commands:evaluate")),
+    "report": Command("compare two data sets", typed("genrl.evaluation.commands:report", positional=True)),
+    "verify": Command("check a data set with Minari's reader", typed("genrl.data.verify:verify", positional=True)),
+    "demo": Command("the whole job in a few minutes", typed("genrl.demo.command:demo")),
+}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0, 1 where something checked is wrong, 2 for bad input."""
+    name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0
+    if name not in COMMANDS:
+        print(f"genrl: there is no command '{name}'; there are {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    try:
+        result = COMMANDS[name].run(f"genrl {name}", rest)
+    except (GenrlError, argparse.ArgumentError, ValueError) as error:
+        if (sentence := explained(error)) is None:
+            raise
+        print(f"genrl {name}: {sentence}", file=sys.stderr)
+        return 2
+    if result is not None:
+        print(result)
+    return 0 if getattr(result, "ok", True) else 1
+
+
+def explained(error: BaseException) -> str | None:
+    """One sentence for what the user can mend; None for anything else.
+
+    jsonargparse wraps what a constructor raises, so an error of genrl's own is looked for among the causes.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, GenrlError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    if not isinstance(error, argparse.ArgumentError):
+        return None
+    key = re.match(r'Parser key "(.*?)":', str(error))
+    first = re.search(r"Errors:\n\s*- (.*?)(?=\n\s*- |\n\s*Given value|\Z)", str(error), re.DOTALL)
+    reason = f"{key[1]}: {first[1]}" if key and first else str(error)
+    return f"{' '.join(reason.split())}; --help lists the options."
+
+
+def usage() -> str:
+    """All commands, one a line."""
+    lines = [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: genrl COMMAND [options]", "", *lines, "", "'genrl COMMAND --help' explains each."])
+
+
+def _find(target: str) -> Callable[..., Any]:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Policies by name: what ``--policy`` takes on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
+from genrl.data.policies import ActorPolicy, RandomPolicy
+from genrl.data.policy import Policy
+from genrl.data.spaces import leaf_spaces
+from genrl.data.waypoint import WaypointPolicy
+from genrl.learners.learner import Learner
+from genrl.training.checkpoint import load
+
+Maker = Callable[..., Policy]
+"""(environment, **options) -> policy."""
+
+
+def learned_policy(env: gym.Env, path: str, device: str = "cpu") -> Policy:
+    """The learner stored in a genrl checkpoint.
+
+    Raises:
+        CheckpointError: it holds a generative method, which does not act.
+        UnsupportedSpaceError: it was fitted to other spaces than the environment's.
+    """
+    learner = load(path, device)
+    if not isinstance(learner, Learner):
+        raise CheckpointError(f"{path} holds a {type(learner).__name__}, which makes data and does not act.")
+    assert learner.spec is not None
+    for name in ("observation_space", "action_space"):
+        learned, here = (set(_shapes(getattr(side, name)).items()) for side in (learner.spec, env))
+        if learned != here:
+            raise UnsupportedSpaceError(
+                f"{path} was fitted to {name.replace('_', ' ')} {getattr(learner.spec, name)}; the environment has "
+                f"{getattr(env, name)}."
+            )
+    return learner.policy()
+
+
+def actor_policy(env: gym.Env, path: str, **options: Any) -> Policy:
+    """An actor stored as plain numpy arrays."""
+    return ActorPolicy.load(path, **options)
+
+
+NAMED: dict[str, Maker] = {
+    "random": lambda env: RandomPolicy(env.action_space),
+    "waypoint": WaypointPolicy.for_env,
+}
+
+STORED: dict[str, Maker] = {".ckpt": learned_policy, ".npz": actor_policy}
+
+
+def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = None) -> Policy:
+    """The policy called ``name``.
+
+    Args:
+        name: a short name in ``NAMED``; a file that ends as one in ``STORED``; or ``package.module.maker``, anything
+            that is called with the environment and the options.
+        env: an environment of the kind to act in.
+        options: keyword arguments of the maker.
+
+    Raises:
+        ConfigurationError: there is no such policy, or it does not take these options.
+    """
+    options = dict(options or {})
+    maker, arguments = NAMED.get(name), {}
+    if maker is None and (stored := STORED.get(Path(name).suffix)):
+        maker, arguments = stored, {"path": name}
+    try:
+        return (maker or _imported(name))(env, **arguments, **options)
+    except TypeError as error:
+        raise ConfigurationError(f"The policy '{name}' cannot be made with the options {options}: {error}.") from error
+
+
+def _imported(name: str) -> Maker:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"There is no policy '{name}'; there are {', '.join(NAMED)}, files that end in {' or '.join(STORED)}, and "
+            "anything that can be imported as package.module.name and called with an environment."
+        ) from error
+
+
+def _shapes(space: gym.Space) -> dict[str, tuple[Any, ...]]:
+    return {path: (type(leaf), leaf.shape, getattr(leaf, "n", None)) for path, leaf in leaf_spaces(space).items()}

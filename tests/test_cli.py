@@ -1,0 +1,262 @@
+"""The command line for real: every shipped configuration, every command, and bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from genrl.cli import COMMANDS, main
+from genrl.data.store import load as load_data
+from genrl.learners.learner import Learner
+from genrl.methods.method import Block, Method
+from genrl.training.checkpoint import load
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
+QUIET = ["--progress", "false"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Small data sets under the very ids that the configurations name."""
+    folder = tmp_path_factory.mktemp("datasets")
+    common = ["--root", str(folder), *QUIET]
+    maze = ["--env", "PointMaze_UMaze-v3", "--policy", "waypoint", "--policy_options.noise", "0.5"]
+    assert main(["collect", *maze, "--episodes", "8", "--max_steps", "40", "--out", MAZE, *common]) == 0
+    hopper = ["--env", "Hopper-v5", "--policy", "random", "--episodes", "20", "--out", HOPPER]
+    assert main(["collect", *hopper, *common]) == 0
+    return folder
+
+
+def short_fit(config: Path, root: Path, runs: Path) -> list[str]:
+    """Options that make any configuration's fit short and its networks small."""
+    settings = yaml.safe_load(config.read_text())
+    nets = [name for name in settings["model"]["init_args"] if name.endswith("net")]
+    options = {f"--model.{net}.width": 16 for net in nets}
+    options |= {"--data.root": root, "--data.batches_per_epoch": 3, "--data.batch_size": 8, "--data.val_batches": 1}
+    options |= {"--trainer.max_epochs": 1, "--trainer.logger.save_dir": runs, "--trainer.enable_progress_bar": "false"}
+    options |= {"--trainer.accelerator": "cpu", "--trainer.enable_model_summary": "false"}
+    return ["--config", str(config), *(f"{name}={value}" for name, value in options.items())]
+
+
+@pytest.fixture(scope="module")
+def fitted(root, tmp_path_factory) -> dict[str, Path]:
+    """Checkpoints of one method and one learner, fitted by the command line."""
+    runs = tmp_path_factory.mktemp("runs")
+    paths = {}
+    for name in ("trajectory_diffusion_pointmaze", "td3bc_pointmaze"):
+        config = next(path for path in CONFIGS if path.stem == name)
+        assert main(["fit", *short_fit(config, root, runs)]) == 0
+        paths[name] = runs / name / "version_0" / "checkpoints" / "last.ckpt"
+    return paths
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_fits(config: Path, root, tmp_path):
+    assert main(["fit", *short_fit(config, root, tmp_path)]) == 0
+    folder = tmp_path / config.stem / "version_0"
+    module = load(folder / "checkpoints" / "last.ckpt")
+    assert type(module).__name__ == yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
+    networks = [value for name, value in module.configuration().items() if name.endswith("net")]
+    assert networks
+    assert all(network["init_args"]["width"] == 16 for network in networks)
+    assert "val_loss" in (folder / "metrics.csv").read_text()
+    if isinstance(module, Method):
+        module.sampling = type(module.sampling)(steps=2)
+        assert len(module.synthesize(Block(seed=0, index=0, size=2))) == 2
+    else:
+        assert isinstance(module, Learner)
+        assert module.policy() is not None
+
+
+def test_every_method_and_learner_has_a_configuration():
+    shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
+    assert shipped == {"BC", "GCBC", "IQL", "TD3BC", "TrajectoryDiffusion", "TransitionDiffusion"}
+
+
+def test_options_override_the_file_and_what_the_file_refers_to(capsys):
+    config = next(path for path in CONFIGS if path.stem == "trajectory_diffusion_pointmaze")
+    options = ["--model.net.width=96", "--model.sampling.steps=5", "--model.seed=7", "--data.data=[a-v0,b-v0]"]
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", str(config), *options, "--print_config"])
+    assert end.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    model = printed["model"]["init_args"]
+    assert model["net"]["init_args"]["width"] == 96
+    assert model["net"]["init_args"]["multipliers"] == [1, 2, 4]  # what was not overridden stays
+    assert model["sampling"]["init_args"]["steps"] == 5
+    assert model["sampling"]["init_args"]["solver"] == "heun"
+    assert printed["data"]["seed"] == 7  # the file says ${model.init_args.seed}
+    assert printed["data"]["data"] == ["a-v0", "b-v0"]
+
+
+def test_a_later_file_overrides_an_earlier_one_and_may_choose_another_class(tmp_path, capsys):
+    first = next(path for path in CONFIGS if path.stem == "bc_pointmaze")
+    (tmp_path / "later.yaml").write_text(
+        "model:\n  init_args:\n    net:\n      class_path: torch.nn.Linear\ndata:\n  batch_size: 3\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(first), "--config", str(tmp_path / "later.yaml"), "--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["init_args"]["net"]["class_path"] == "torch.nn.Linear"
+    assert printed["data"]["batch_size"] == 3
+    assert printed["data"]["batches_per_epoch"] == 1000
+
+
+def test_a_saved_configuration_repeats_a_fit_to_the_same_weights(fitted, root, tmp_path):
+    folder = fitted["td3bc_pointmaze"].parents[1]
+    again = ["--config", str(folder / "config.yaml"), "--trainer.logger.save_dir", str(tmp_path)]
+    assert main(["fit", *again]) == 0
+    first = torch.load(fitted["td3bc_pointmaze"], weights_only=True)["state_dict"]
+    path = tmp_path / "td3bc_pointmaze" / "version_0" / "checkpoints" / "last.ckpt"
+    second = torch.load(path, weights_only=True)["state_dict"]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_fit_resumes_to_the_same_weights(root, tmp_path):
+    config = next(path for path in CONFIGS if path.stem == "iql_pointmaze")
+    options = [*short_fit(config, root, tmp_path), "--trainer.max_epochs=20", "--data.batches_per_epoch=20"]
+    checkpoints = [tmp_path / "iql_pointmaze" / f"version_{run}" / "checkpoints" / "last.ckpt" for run in range(3)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen([sys.executable, "-m", "genrl.cli", "fit", *options], env=environment)
+    deadline = time.monotonic() + 120
+    while not checkpoints[0].exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL  # it had not finished
+    assert main(["fit", *options, "--ckpt_path", str(checkpoints[0])]) == 0
+    assert main(["fit", *options]) == 0
+    before, resumed, whole = (torch.load(path, weights_only=True) for path in checkpoints)
+    assert before["global_step"] < resumed["global_step"] == whole["global_step"] == 400
+    assert all(torch.equal(resumed["state_dict"][name], value) for name, value in whole["state_dict"].items())
+
+
+def test_validate_prints_the_losses_of_a_checkpoint(fitted, capsys):
+    checkpoint = fitted["td3bc_pointmaze"]
+    config = str(checkpoint.parents[1] / "config.yaml")
+    assert main(["validate", "--config", config, "--ckpt_path", str(checkpoint)]) == 0
+    found = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("val_"))
+    row = (checkpoint.parents[1] / "metrics.csv").read_text().split()[-1]
+    assert float(found["val_loss"]) == pytest.approx(float(row.split(",")[-1]), rel=1e-4)
+
+
+def test_collect_stores_what_was_asked_for(root, capsys):
+    data = load_data(MAZE, root)
+    assert len(data) == 8
+    assert data.lengths.tolist() == [40] * 8
+    assert data.card.algorithm_name == "waypoint"
+    assert json.loads(data.card.env_spec)["id"] == "PointMaze_UMaze-v3"
+    assert main(["info", MAZE, "--root", str(root)]) == 0
+    told = capsys.readouterr().out
+    assert "episodes" in told
+    assert "PointMaze_UMaze-v3" in told
+
+
+def test_verify_accepts_sound_data_and_rejects_damage(root, tmp_path, capsys):
+    assert main(["verify", MAZE, "--root", str(root)]) == 0
+    out = ["--out", "broken-v0", "--root", str(tmp_path), *QUIET]
+    env = ["--env", "PointMaze_UMaze-v3", "--env_options.continuing_task", "false"]
+    assert main(["collect", *env, "--policy", "random", "--episodes", "2", "--max_steps", "5", *out]) == 0
+    file = tmp_path / "broken-v0" / "data" / "main_data.hdf5"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    capsys.readouterr()
+    assert main(["verify", "broken-v0", "--root", str(tmp_path)]) == 1
+    assert "problems" in capsys.readouterr().out
+
+
+def test_synthesize_then_report(fitted, root, tmp_path):
+    method = ["--method", str(fitted["trajectory_diffusion_pointmaze"]), "--sampling.steps", "3"]
+    wishes = ["--start", "[0.5,1.0,0.1,-0.1]", "--length", "12"]
+    out = ["--out", "pointmaze/synthetic-v0", "--root", str(root), *QUIET]
+    assert main(["synthesize", *method, *wishes, "--episodes", "5", *out]) == 0
+    data = load_data("pointmaze/synthetic-v0", root)
+    assert len(data) == 5
+    assert data.lengths.max() <= 12
+    first = data.observations["observation"][data.observation_starts]
+    np.testing.assert_allclose(first, [[0.5, 1.0, 0.1, -0.1]] * 5, atol=1e-6)
+    page = tmp_path / "report.html"
+    assert main(["report", MAZE, "pointmaze/synthetic-v0", "--out", str(page), "--root", str(root)]) == 0
+    assert "<img" in page.read_text()
+
+
+def test_synthesize_takes_one_condition_per_episode_from_a_file(fitted, root, tmp_path):
+    goals = np.array([[0.5, 1.0], [-0.5, 1.0], [1.0, 0.0]])
+    np.savez(tmp_path / "wishes.npz", goal=goals)
+    method = ["--method", str(fitted["trajectory_diffusion_pointmaze"]), "--sampling.steps", "2"]
+    wishes = ["--conditions", str(tmp_path / "wishes.npz"), "--episodes", "3"]
+    assert main(["synthesize", *method, *wishes, "--out", "wishes-v0", "--root", str(tmp_path), *QUIET]) == 0
+    data = load_data("wishes-v0", tmp_path)
+    np.testing.assert_allclose(data.observations["desired_goal"][data.observation_starts], goals, atol=1e-6)
+
+
+def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, capsys):
+    policy = ["--policy", str(fitted["td3bc_pointmaze"]), "--episodes", "3", "--max_steps", "20"]
+    assert main(["evaluate", *policy, "--out", str(tmp_path / "result.json"), *QUIET]) == 0
+    assert "success rate" in capsys.readouterr().out
+    assert json.loads((tmp_path / "result.json").read_text())["lengths"] == [20] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["colect"], "there is no command 'colect'"),
+        (["info"], "required: dataset_id"),
+        (["info", "no-version"], "is not a data set id"),
+        (["info", "missing-v0"], "No data set 'missing-v0'"),
+        (["collect", "--env", "Nowhere-v0", "--policy", "random", "--episodes", "1", "--out", "a-v0"], "Nowhere"),
+        (["collect", "--env", "Hopper-v5", "--policy", "rndm", "--episodes", "1", "--out", "a-v0"], "no policy 'rndm'"),
+        (["collect", "--env", "Hopper-v5", "--policy", "random", "--episodes", "0", "--out", "a-v0"], "at least 1"),
+        (["collect", "--env", "Hopper-v5", "--policy", "random", "--episode", "1", "--out", "a-v0"], "--episode"),
+        (["evaluate", "--policy", "random"], "name one with --env"),
+        (["evaluate", "--policy", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
+        (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "acts and makes no data"),
+        (["evaluate", "--policy", "{method}"], "does not act"),
+        (["fit", "--config", "{config}", "--model.overlap=99"], "An overlap of 99 rows does not fit"),
+        (["fit", "--config", "{config}", "--model.overlp=9"], "overlp"),
+        (["fit", "--config", "{config}", "--trainer.max_epochs=few"], "trainer.max_epochs"),
+        (["fit", "--config", "{config}", "--data.data=missing-v0"], "No data set 'missing-v0'"),
+        (["fit", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["validate", "--config", "{config}"], "--ckpt_path"),
+    ],
+)
+def test_bad_input_gives_one_sentence(arguments, sentence, fitted, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    places = {"learner": fitted["td3bc_pointmaze"], "method": fitted["trajectory_diffusion_pointmaze"]}
+    places["config"] = next(path for path in CONFIGS if path.stem == "trajectory_diffusion_pointmaze")
+    capsys.readouterr()
+    assert main([argument.format(**places) for argument in arguments]) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("genrl")]
+    assert sentence in told
+    assert "Traceback" not in told
+
+
+def test_data_are_not_overwritten_unless_asked(root, capsys):
+    again = ["collect", "--env", "PointMaze_UMaze-v3", "--policy", "random", "--episodes", "1", "--out", MAZE]
+    assert main([*again, "--root", str(root), *QUIET]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert len(load_data(MAZE, root)) == 8
+
+
+def test_help_lists_every_command(capsys):
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n  {name} " in told for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert f"genrl {name}" in capsys.readouterr().out
