@@ -32,6 +32,7 @@ from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
 from genrl.diffusion.samplers import euler
 from genrl.diffusion.schedules import LogNormal
+from genrl.methods.copying import CopyingCheck
 from genrl.methods.known import CompletionNet, Given, draw_patterns
 from genrl.methods.method import Block, Method
 from genrl.methods.packing import OBSERVED, Packing
@@ -163,8 +164,8 @@ class TrajectoryDiffusion(Method):
         return warmup_cosine(optimizer, self.planned_steps())
 
     def configure_callbacks(self) -> list[Callback]:
-        """Averaged weights."""
-        return [EMA(self.ema_decay)]
+        """Averaged weights, and a look at whether they copy."""
+        return [EMA(self.ema_decay), CopyingCheck()]
 
     @torch.no_grad()
     def synthesize(

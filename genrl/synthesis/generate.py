@@ -79,8 +79,15 @@ def one_thread() -> Iterator[None]:
 
 
 def generate(method: Method, plan: Plan, progress: bool = False) -> Iterator[Episodes]:
-    """The blocks of ``plan``, one after the other."""
-    assert method.spec is not None
+    """The blocks of ``plan``, one after the other.
+
+    Raises:
+        ConfigurationError: the method was never fitted.
+    """
+    if method.spec is None:
+        raise ConfigurationError(
+            f"This {type(method).__name__} was never fitted; fit or load it before it can make data."
+        )
     rewards = Rewards.of(method.spec.card, method.spec.observation_space)
     for block in tqdm(plan.blocks(), unit="block", desc="synthesise", disable=not progress):
         yield plan.make(method, block, rewards)

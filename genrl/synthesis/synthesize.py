@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import DatasetExistsError
+from genrl.data.errors import ConfigurationError, DatasetExistsError
 from genrl.data.locate import datasets_root, exists
 from genrl.data.store import save
 from genrl.methods.method import Method
@@ -50,13 +50,17 @@ def synthesize(
         The data set's folder.
 
     Raises:
+        ConfigurationError: the method was never fitted.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
     """
-    assert method.spec is not None
+    if method.spec is None:
+        raise ConfigurationError(
+            f"This {type(method).__name__} was never fitted; fit or load it before it can make data."
+        )
     if exists(dataset_id, root) and not overwrite:
         raise DatasetExistsError(
-            f"A data set '{dataset_id}' exists in {datasets_root(root)}; ask for it to be overwritten, or choose"
-            " another version."
+            f"A data set '{dataset_id}' exists in {datasets_root(root)}; pass overwrite=True to replace it, or"
+            " choose another version."
         )
     weights = identity(method.state_dict(), type(method).__qualname__, method.configuration())
     key = identity({}, dataset_id, weights, _identity(plan))
@@ -65,9 +69,11 @@ def synthesize(
     _make_missing(method, plan, shards, processes, progress)
     provenance = {
         "synthesized_by": type(method).__qualname__,
+        "configuration": method.configuration(),
         "weights": weights,
         "trained_on": {"dataset_id": method.spec.card.dataset_id, "sha256": method.spec.fingerprint},
         "seed": plan.seed,
+        "episodes": plan.episodes,
         "block_size": plan.block_size,
         "length": plan.length,
         "support": plan.support and plan.support.reach,
@@ -122,8 +128,8 @@ def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, pr
             began = time.perf_counter()
             episodes = plan.make(method, blocks[index], rewards)
             shards.write(index, episodes)
-            if done == 0 and len(missing) > 1:
-                tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began)) if progress else None
+            if progress and done == 0 and len(missing) > 1:
+                tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began))
             bar.update()
 
 

@@ -48,6 +48,13 @@ class EpisodesData(L.LightningDataModule):
             raise ConfigurationError(
                 f"weights {weights} must hold one non-negative number for each of the {len(self.sources)} data sets."
             )
+        for name, count in (("batch_size", batch_size), ("batches_per_epoch", batches_per_epoch)):
+            if count < 1:
+                raise ConfigurationError(f"{name} must be at least 1, not {count}.")
+        if not 0 <= val_fraction < 1:
+            raise ConfigurationError(
+                f"val_fraction is the share of held-out episodes, from 0 to below 1, not {val_fraction}."
+            )
         self.weights, self.batch_size, self.seed = weights, batch_size, seed
         self.val_fraction, self.val_batches, self.batches_per_epoch = val_fraction, val_batches, batches_per_epoch
         self.root, self.download = root, download
@@ -103,10 +110,12 @@ class EpisodesData(L.LightningDataModule):
 
 
 def _require_same_spaces(parts: Sequence[Episodes]) -> None:
-    for part in parts[1:]:
+    for number, part in enumerate(parts[1:], start=2):
         for name in ("observation_space", "action_space"):
-            if getattr(part, name) != getattr(parts[0], name):
+            here, there = getattr(part, name), getattr(parts[0], name)
+            if here != there:
                 raise ConfigurationError(
-                    f"{part.card.dataset_id!r} and {parts[0].card.dataset_id!r} cannot be mixed:"
-                    f" their {name.replace('_', ' ')}s differ."
+                    f"Data set {number} ({part.card.dataset_id or 'unnamed'}) cannot be mixed with the first"
+                    f" ({parts[0].card.dataset_id or 'unnamed'}): their {name.replace('_', ' ')}s differ, {here} and"
+                    f" {there}; fit to one of them, or convert one."
                 )

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import lightning as L
+import torch
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.data.randomness import generator
 from genrl.training.best import BestWeights
 from genrl.training.datamodule import EpisodesData
+from genrl.training.forecast import Forecast
 from genrl.training.module import Trainable, frozen
 
 Module = TypeVar("Module", bound=Trainable)
@@ -62,6 +65,8 @@ def fit(
 ) -> Module:
     """Fit ``module`` to ``data`` for ``steps`` batches (rounded up to whole epochs) and return it, ready to use.
 
+    The same seed gives the same weights, dropout included; the caller's own random state is left as it was.
+
     Args:
         data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
         val_every: batches between two looks at the held-out episodes; ten times a fit by default.
@@ -96,8 +101,9 @@ def fit(
         "max_epochs": epochs,
         **trainer,
     }
-    if patience is not None:
-        settings["callbacks"] = [*settings.get("callbacks", ()), BestWeights(patience)]
-    with quiet():
+    extra = [BestWeights(patience)] if patience is not None else []
+    settings["callbacks"] = [*settings.get("callbacks", ()), *extra, *([Forecast()] if progress else [])]
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
         L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
     return frozen(module)  # type: ignore[return-value]

@@ -7,7 +7,7 @@ import functools
 import importlib
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
@@ -18,6 +18,7 @@ from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.training.batches import Sampler
 from genrl.training.spec import DataSpec
+from genrl.training.support import Support
 
 FORMAT_VERSION = 1
 
@@ -31,8 +32,12 @@ class Trainable(L.LightningModule, ABC):
 
     Subclasses keep every constructor argument as an attribute of the same name (as scikit-learn's estimators do), so
     that the configuration can be read back; network factories are ``functools.partial`` objects over a class.
+
+    Attributes:
+        takes: the spaces that the module can be built for; all others are refused.
     """
 
+    takes: ClassVar[Support] = Support()
     seed: int
     spec: DataSpec | None = None
 
@@ -54,7 +59,12 @@ class Trainable(L.LightningModule, ABC):
         self.statistics(episodes)
 
     def assemble(self, spec: DataSpec) -> None:
-        """Build from a specification, with weights drawn under this module's own seed."""
+        """Build from a specification, with weights drawn under this module's own seed.
+
+        Raises:
+            UnsupportedSpaceError: a space that this module does not take.
+        """
+        self.takes.require(type(self).__name__, spec.observation_space, spec.action_space)
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(int(generator(self.seed, "weights").initial_seed()))
             self.build(spec)

@@ -1,0 +1,36 @@
+"""After a fit: does the method repeat its training data?"""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from genrl.data.copying import copying
+from genrl.methods.method import Block, Method
+
+
+class CopyingCheck(Callback):
+    """Makes a few episodes at the end of a fit and warns where they lie nearer to the training data than new data do.
+
+    New data are the episodes that the fit held out; without them, or without any that is long enough, nothing is said.
+    It runs on the weights that the fit ends with and leaves them, and every stream of randomness, as they are.
+
+    Args:
+        episodes: how many to make.
+        longest: steps of the windows that are compared, fewer where the method's episodes are shorter.
+    """
+
+    def __init__(self, episodes: int = 128, longest: int = 16) -> None:
+        self.episodes, self.longest = episodes, longest
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make, compare, warn."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or not isinstance(pl_module, Method) or data.val_episodes is None:
+            return
+        training = pl_module.training
+        made = pl_module.eval().synthesize(Block(pl_module.seed, 0, self.episodes))
+        pl_module.train(training)
+        horizon = min(self.longest, int(made.lengths.max()))
+        if min(int(part.lengths.max()) for part in (data.train_episodes, data.val_episodes)) >= horizon:
+            copying(data.train_episodes, data.val_episodes, made, horizon).warn()
