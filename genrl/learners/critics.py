@@ -40,6 +40,14 @@ def td_error(values: Tensor, targets: Tensor) -> Tensor:
     return (values - targets).square().mean(-1).sum()
 
 
+def unexplained(values: Tensor, targets: Tensor) -> Tensor:
+    """Share of the variance of the targets (B,) that the values (2, B) leave unexplained, whatever their scale.
+
+    The plain TD error grows with the values themselves, so it is lowest before anything has been learned.
+    """
+    return (values - targets).square().mean() / targets.var(correction=0).clamp(min=1e-8)
+
+
 def slow_copy(net: nn.Module) -> nn.Module:
     """A target network: a copy that takes no gradient."""
     return deepcopy(net).requires_grad_(False)

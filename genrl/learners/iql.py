@@ -19,11 +19,12 @@ from genrl.data.episodes import Episodes
 from genrl.data.samplers import TransitionSampler
 from genrl.data.spaces import Leaves
 from genrl.learners.actions import BoundedActions
-from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error
+from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
 from genrl.nets.mlp import MLP
 from genrl.training.spec import DataSpec
+from genrl.training.space_support import BOUNDED, SpaceSupport
 
 LOG_STD = (-5.0, 2.0)
 MAX_WEIGHT = 100.0
@@ -49,6 +50,7 @@ class IQL(Learner):
         seed: of the initial weights.
     """
 
+    takes = SpaceSupport(actions=frozenset({BOUNDED}))
     stochastic = True
     reward_scale: Tensor
 
@@ -133,11 +135,11 @@ class IQL(Learner):
         follow(self.critic_target, self.critic, self.polyak)
 
     def validation_step(self, batch: Transitions, batch_index: int) -> None:
-        """TD error on held-out episodes, and the other losses beside it."""
+        """Held-out TD error, and the other losses beside it."""
         value_loss, advantage = self.value_loss(batch)
-        actor_loss = self.actor_loss(batch, advantage)
-        losses = {"val_loss": self.critic_loss(batch), "val_value_loss": value_loss, "val_actor_loss": actor_loss}
-        self.log_dict(losses, prog_bar=True)
+        critic = unexplained(self.critic(batch.observations, batch.actions), self.target(batch))
+        losses = {"val_value_loss": value_loss, "val_actor_loss": self.actor_loss(batch, advantage)}
+        self.log_dict({"val_loss": critic, **losses}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """Adam; the actor's learning rate falls along a cosine over the whole fit."""

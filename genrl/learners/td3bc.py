@@ -18,11 +18,12 @@ from genrl.data.episodes import Episodes
 from genrl.data.samplers import TransitionSampler
 from genrl.data.spaces import Leaves
 from genrl.learners.actions import BoundedActions
-from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error
+from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
 from genrl.nets.mlp import MLP
 from genrl.training.spec import DataSpec
+from genrl.training.space_support import BOUNDED, SpaceSupport
 
 
 class TD3BC(Learner):
@@ -40,6 +41,7 @@ class TD3BC(Learner):
         seed: of initial weights and training noise.
     """
 
+    takes = SpaceSupport(actions=frozenset({BOUNDED}))
     stochastic = False
 
     def __init__(
@@ -109,10 +111,11 @@ class TD3BC(Learner):
             follow(self.actor_target, self.actor, self.polyak)
 
     def validation_step(self, batch: Transitions, batch_index: int) -> None:
-        """TD error on held-out episodes, a fair sign of over-fitting (Li et al. 2023, arXiv:2304.10466)."""
+        """Held-out TD error, a fair sign of over-fitting (Li et al. 2023, arXiv:2304.10466), and cloning error."""
+        target = self.target(batch, self._eps(batch, batch_index))
+        critic = unexplained(self.critic(batch.observations, batch.actions), target)
         cloning = F.mse_loss(self.actor(batch.observations), batch.actions)
-        td = self.critic_loss(batch, self._eps(batch, batch_index))
-        self.log_dict({"val_loss": td, "val_bc_loss": cloning}, prog_bar=True)
+        self.log_dict({"val_loss": critic, "val_bc_loss": cloning}, prog_bar=True)
 
     def _eps(self, batch: Transitions, batch_index: int) -> Tensor:
         """(B, A) standard normal numbers that belong to this batch."""

@@ -51,8 +51,7 @@ class RandomBatches:
 
     def __iter__(self) -> Iterator[Any]:
         first = self.begun()
-        end = (first // self.per_epoch + 1) * self.per_epoch
-        for position in range(first, end):
+        for position in range(first, first + self.per_epoch):  # a Trainer that began within an epoch stops by itself
             yield self.at(position)
 
     def at(self, position: int) -> Any:

@@ -26,15 +26,14 @@ def observations(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.normal(size=(count, 2)) for name in ("observation", "achieved_goal", "desired_goal")}
 
 
-def trainer(folder, epochs: int = 2, **settings) -> L.Trainer:
+def trainer(folder, **settings) -> L.Trainer:
     return L.Trainer(
         accelerator="cpu",
         default_root_dir=folder,
-        max_epochs=epochs,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **settings,
+        **{"max_epochs": 2, **settings},
     )
 
 
@@ -53,6 +52,35 @@ def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tm
     assert second.global_step == 20  # one step for each batch, however many optimisers
     assert equal_weights(whole, resumed)
     assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
+
+
+def test_the_seed_alone_decides_the_weights(make: Make):
+    fitted = []
+    for run in range(2):
+        torch.random.manual_seed(run)  # what the caller has been doing does not matter
+        fitted.append(fit(make(), random_walks(), 10, progress=False))
+    assert equal_weights(*fitted)
+    other = make()
+    other.seed = 1
+    assert not equal_weights(fitted[0], fit(other, random_walks(), 10, progress=False, seed=0))
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"max_epochs": 2},
+        {"max_epochs": -1, "max_steps": 13},
+        {"max_epochs": 3, "limit_train_batches": 0.5},
+        {"max_epochs": 2, "limit_train_batches": 7, "max_steps": 12},
+        {"max_epochs": 2, "limit_val_batches": 0},
+    ],
+)
+def test_learning_rates_that_fall_reach_zero_at_the_end(make: Make, bounds: dict, tmp_path):
+    whole = trainer(tmp_path, enable_checkpointing=False, **bounds)
+    whole.fit(make(), datamodule=data())
+    falling = [groups[-1]["lr"] for groups in (optimizer.param_groups for optimizer in whole.optimizers)]
+    if whole.lr_scheduler_configs:
+        assert falling == pytest.approx([0.0], abs=1e-9)
 
 
 def test_a_checkpoint_gives_the_same_policy(make: Make, tmp_path):
@@ -97,7 +125,7 @@ def test_the_mean_is_the_deterministic_action_and_has_a_gradient(make: Make):
 
 def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
     stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
-    stopped = trainer(tmp_path, epochs=5, callbacks=[stop], enable_checkpointing=False)
+    stopped = trainer(tmp_path, max_epochs=5, callbacks=[stop], enable_checkpointing=False)
     stopped.fit(make(), datamodule=data())
     assert stopped.current_epoch == 1
     assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
