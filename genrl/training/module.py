@@ -18,7 +18,7 @@ from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.training.batches import Sampler
 from genrl.training.spec import DataSpec
-from genrl.training.support import Support
+from genrl.training.space_support import SpaceSupport
 
 FORMAT_VERSION = 1
 
@@ -37,7 +37,7 @@ class Trainable(L.LightningModule, ABC):
         takes: the spaces that the module can be built for; all others are refused.
     """
 
-    takes: ClassVar[Support] = Support()
+    takes: ClassVar[SpaceSupport] = SpaceSupport()
     seed: int
     spec: DataSpec | None = None
 

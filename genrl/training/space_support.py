@@ -29,7 +29,7 @@ def kind(leaf: gym.Space) -> str:
 
 
 @dataclass(frozen=True)
-class Support:
+class SpaceSupport:
     """Kinds of leaves that are taken, by themselves or in any nesting of Dict and Tuple.
 
     Attributes:
