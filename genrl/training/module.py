@@ -17,8 +17,8 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.training.batches import Sampler
-from genrl.training.spec import DataSpec
 from genrl.training.space_support import SpaceSupport
+from genrl.training.spec import DataSpec
 
 FORMAT_VERSION = 1
 
