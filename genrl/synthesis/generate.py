@@ -12,10 +12,8 @@ from tqdm.auto import tqdm
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
-from genrl.data.goals import in_hindsight
 from genrl.methods.method import Block, Method
 from genrl.synthesis.relabel import Rewards
-from genrl.synthesis.support import Support
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Plan:
         conditions: wishes with one row per episode.
         block_size: episodes in a block, the unit of randomness, of resuming and of sharing out to processes.
         batch_size: episodes generated at once; None for whole blocks.
-        support: where given, episodes are cut where they leave it.
     """
 
     episodes: int
@@ -38,7 +35,6 @@ class Plan:
     conditions: Conditions | None = None
     block_size: int = 256
     batch_size: int | None = None
-    support: Support | None = None
 
     def __post_init__(self) -> None:
         for name in ("episodes", "block_size"):
@@ -60,10 +56,6 @@ class Plan:
         wishes = None if self.conditions is None else self.conditions.rows(slice(start, start + block.size))
         with one_thread():
             episodes = method.synthesize(block, wishes, length=self.length, batch_size=self.batch_size)
-        if self.support is not None:
-            episodes = self.support.cut(episodes)
-            if wishes is None or wishes.goal is None:
-                episodes = in_hindsight(episodes)
         return rewards(episodes) if rewards is not None else episodes
 
 
@@ -104,4 +96,4 @@ def sample(
     progress: bool = False,
 ) -> Episodes:
     """Synthetic episodes in memory, for notebooks: the same as ``synthesize`` writes for the same arguments."""
-    return concatenate(list(generate(method, Plan(episodes, seed, length, conditions, support=support), progress)))
+    return concatenate(list(generate(method, Plan(episodes, seed, length, conditions), progress)))

@@ -76,7 +76,6 @@ def synthesize(
         "episodes": plan.episodes,
         "block_size": plan.block_size,
         "length": plan.length,
-        "support": plan.support and plan.support.reach,
         "conditions": sorted(plan.conditions.given()) if plan.conditions is not None else [],
         "genrl": importlib.metadata.version("genrl-synth"),
     }
@@ -106,10 +105,7 @@ def synthetic_card(method: Method) -> DatasetCard:
 
 def _identity(plan: Plan) -> str:
     wishes = {} if plan.conditions is None else plan.conditions.given()
-    if plan.support is not None:
-        wishes = wishes | {"support": plan.support.states}
-    reach = plan.support and (plan.support.reach, plan.support.shortest)
-    return identity(wishes, plan.episodes, plan.seed, plan.length, plan.block_size, reach)
+    return identity(wishes, plan.episodes, plan.seed, plan.length, plan.block_size)
 
 
 def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, progress: bool) -> None:
