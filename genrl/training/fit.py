@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
@@ -19,6 +20,7 @@ from genrl.training.best import BestWeights
 from genrl.training.datamodule import EpisodesData
 from genrl.training.forecast import Forecast
 from genrl.training.module import Trainable, frozen
+from genrl.training.progress import FitBar
 
 Module = TypeVar("Module", bound=Trainable)
 
@@ -26,7 +28,7 @@ Module = TypeVar("Module", bound=Trainable)
 NOTICES = (
     "does not have many workers",
     "overrides the configure_model",
-    "isinstance.treespec, LeafSpec. is deprecated",
+    "`isinstance.treespec, LeafSpec.` is deprecated",
     "Using ModelCheckpoint with manual optimization",  # its advice would break an exact resume
     "loading a checkpoint outside the 'fit' stage",  # the weights stored first are the averaged ones
 )
@@ -101,8 +103,12 @@ def fit(
         "max_epochs": epochs,
         **trainer,
     }
-    extra = [BestWeights(patience)] if patience is not None else []
-    settings["callbacks"] = [*settings.get("callbacks", ()), *extra, *([Forecast()] if progress else [])]
+    callbacks: list[Callback] = list(settings.get("callbacks", ()))
+    callbacks += [BestWeights(patience)] if patience is not None else []
+    callbacks += [Forecast()] if progress else []
+    if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        callbacks.append(FitBar())
+    settings["callbacks"] = callbacks
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
         L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
