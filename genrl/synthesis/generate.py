@@ -92,7 +92,6 @@ def sample(
     *,
     length: int | None = None,
     conditions: Conditions | None = None,
-    support: Support | None = None,
     progress: bool = False,
 ) -> Episodes:
     """Synthetic episodes in memory, for notebooks: the same as ``synthesize`` writes for the same arguments."""
