@@ -113,7 +113,7 @@ class Tape:
         draws, window = program.draws, program.window
         self.ahead = min(len(draws), max(1, AHEAD // max(1, x.numel())))
         self.rows = x.new_zeros(2 * window + self.ahead, x.numel())
-        places = self.rows.view(-1, *x.shape)
+        places = self.rows.view(len(self.rows), *x.shape)
         self.states, self.outputs = places[:window].unbind(), places[window : 2 * window].unbind()
         self.noises = places[2 * window :]
         steps = range(1, len(draws) + 1)

@@ -37,7 +37,7 @@ def levels(path: Path, times: Times) -> Levels:
     if len(t) < 2 or not bool((t.diff() < 0).all()) or times[-1] < 0:
         raise ConfigurationError("A sampler needs a grid of two or more times that fall and stay at or above 0.")
     found = Levels(path.alpha(t), path.sigma(t), path.scale(t))
-    if not all(bool(level.isfinite().all()) for level in found):
+    if not bool(((found.alpha >= 0) & found.sigma.isfinite()).all()):
         raise ConfigurationError(f"The grid from {times[0]:g} to {times[-1]:g} lies outside the times of {path}.")
     return found
 
@@ -133,7 +133,8 @@ def dpmpp_2m(path: Path, times: Times, eta: float) -> Program:
 def lms(path: Path, times: Times, order: int) -> Program:
     """Linear multistep: Adams-Bashforth in tau for the slope (x / c - D) / tau, with unequal steps.
 
-    The first steps are of lower order for want of slopes, and a last step into zero noise is of first order.
+    The first steps are of lower order for want of slopes, which limits the whole to second order on an even grid, and a
+    last step into zero noise is of first order.
     """
     _, sigma, scale = levels(path, times)
     tau = (sigma / scale).tolist()
