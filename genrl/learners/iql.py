@@ -23,8 +23,8 @@ from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
 from genrl.nets.mlp import MLP
-from genrl.training.spec import DataSpec
 from genrl.training.space_support import BOUNDED, SpaceSupport
+from genrl.training.spec import DataSpec
 
 LOG_STD = (-5.0, 2.0)
 MAX_WEIGHT = 100.0
@@ -76,7 +76,7 @@ class IQL(Learner):
     def build(self, spec: DataSpec) -> None:
         """Observer, actions, networks and the slow copy of the critics."""
         self.observer = Observer(spec)
-        self.actions = BoundedActions(spec.action_space, type(self).__name__)
+        self.actions = BoundedActions(spec.action_space)
         observed, acted = self.observer.dim, self.actions.dim
         self.actor = nn.Sequential(self.actor_net(observed, acted), nn.Tanh())
         self.log_std = nn.Parameter(torch.zeros(acted))

@@ -22,8 +22,8 @@ from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
 from genrl.nets.mlp import MLP
-from genrl.training.spec import DataSpec
 from genrl.training.space_support import BOUNDED, SpaceSupport
+from genrl.training.spec import DataSpec
 
 
 class TD3BC(Learner):
@@ -67,7 +67,7 @@ class TD3BC(Learner):
     def build(self, spec: DataSpec) -> None:
         """Observer, actions, networks and their slow copies."""
         self.observer = Observer(spec)
-        self.actions = BoundedActions(spec.action_space, type(self).__name__)
+        self.actions = BoundedActions(spec.action_space)
         self.actor = nn.Sequential(self.actor_net(self.observer.dim, self.actions.dim), nn.Tanh())
         self.critic = TwinCritic(self.critic_net, self.observer.dim, self.actions.dim)
         self.actor_target, self.critic_target = slow_copy(self.actor), slow_copy(self.critic)

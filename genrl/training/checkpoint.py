@@ -43,12 +43,18 @@ def save(module: Trainable, path: str | Path) -> Path:
 
 
 def read_file(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """The raw checkpoint dictionary, read without pickle's code execution."""
+    """The raw checkpoint dictionary, read without pickle's code execution.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, or of another kind.
+    """
+    if not Path(path).exists():
+        raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.")
     try:
+        if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle
+            raise zipfile.BadZipFile("it is not a whole archive")
         return torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.") from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError, ValueError) as error:
+    except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({reason}): it is truncated, or no checkpoint of genrl; fit again"

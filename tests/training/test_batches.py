@@ -1,0 +1,147 @@
+"""Batches and the split behind them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+
+from genrl.data.batch import Windows
+from genrl.data.episodes import split
+from genrl.data.errors import ConfigurationError, DatasetMissingError
+from genrl.training.batches import FixedBatches, RandomBatches, shares
+from genrl.training.datamodule import EpisodesData
+from tests.methods.toy_methods import METHODS, line, linear, walks
+
+
+class Numbers:
+    """Items that are their own index, plus an offset."""
+
+    def __init__(self, count: int, offset: int = 0) -> None:
+        self.count, self.offset = count, offset
+
+    def __len__(self) -> int:
+        return self.count
+
+    def fetch(self, index, generator=None) -> Windows:
+        noise = torch.rand(len(index), generator=generator)
+        return Windows(index + self.offset + 0.5 * noise, torch.ones(len(index), dtype=torch.bool))
+
+
+def batches(key=(0, "train", 0), per_epoch: int = 5, begun=lambda: 0) -> RandomBatches:
+    return RandomBatches([Numbers(100), Numbers(50, 1000)], [3, 2], per_epoch, key, begun)
+
+
+@given(st.integers(0, 10**6))
+def test_a_batch_is_a_function_of_key_and_position_alone(position):
+    used = batches()
+    list(used)  # what came before does not matter
+    assert torch.equal(used.at(position).rows, batches(per_epoch=7).at(position).rows)
+    for key in ((1, "train", 0), (0, "validate", 0), (0, "train", 1)):
+        assert not torch.equal(batches(key).at(position).rows, batches().at(position).rows)
+    assert not torch.equal(batches().at(position).rows, batches().at(position + 1).rows)
+
+
+def test_every_source_gives_its_rows_from_its_whole_range():
+    rows = torch.stack([batches().at(position).rows.floor() for position in range(2000)])
+    assert set(rows[:, :3].flatten().tolist()) == set(range(100))
+    assert set(rows[:, 3:].flatten().tolist()) == set(range(1000, 1050))
+
+
+def test_passes_follow_one_another_and_go_on_in_the_middle():
+    begun = 0
+    stream = batches(begun=lambda: begun)
+    first = [batch.rows for batch in stream]
+    begun = 5
+    second = [batch.rows for batch in stream]
+    begun = 7  # as after a resume in the middle of the second pass
+    third = [batch.rows for batch in stream]
+    expected = [batches().at(position).rows for position in range(12)]
+    for got, wanted in zip([*first, *second, *third], expected[:10] + expected[7:], strict=True):
+        assert torch.equal(got, wanted)
+
+
+def test_validation_sees_the_same_batches_at_every_pass():
+    fixed = FixedBatches(batches(per_epoch=3))
+    one, other = ([batch.rows for batch in fixed] for _ in range(2))
+    assert len(fixed) == len(one) == 3
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+weights = st.lists(st.floats(0, 1e6), min_size=1, max_size=6).filter(lambda w: sum(w) > 1e-6)
+
+
+@given(st.integers(1, 4096), weights)
+def test_shares_are_whole_add_up_and_are_as_near_as_can_be(batch_size, weights):
+    rows = shares(batch_size, weights)
+    assert sum(rows) == batch_size
+    for count, weight in zip(rows, weights, strict=True):
+        assert abs(count - batch_size * weight / sum(weights)) < 1 + 1e-6
+
+
+class Watch(Callback):
+    """Keeps what a fit is given."""
+
+    def __init__(self) -> None:
+        self.sizes, self.epochs = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        self.sizes.append(len(batch.rows))
+        self.epochs.append(trainer.current_epoch)
+
+
+def fitted(data: EpisodesData, **settings) -> Watch:
+    watch = Watch()
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = Trainer(max_epochs=2, callbacks=[watch], enable_checkpointing=False, **quiet, **settings)
+    trainer.fit(METHODS["trajectory-mlp"](), datamodule=data)
+    return watch
+
+
+def test_a_fit_gets_the_batches_asked_for():
+    watch = fitted(EpisodesData(linear(), batch_size=6, batches_per_epoch=4))
+    assert watch.sizes == [6] * 8
+    assert watch.epochs == [0] * 4 + [1] * 4
+
+
+def test_limited_epochs_are_equally_long():
+    watch = fitted(EpisodesData(linear(), batch_size=6, batches_per_epoch=5), limit_train_batches=3)
+    assert watch.epochs == [0] * 3 + [1] * 3
+
+
+def test_the_split_is_by_whole_episodes_of_the_first_data_set():
+    first, second = linear(20), linear(10, seed=1)
+    data = EpisodesData([first, second], val_fraction=0.2, seed=3)
+    data.setup("fit")
+    train, held_out = split(first, 0.2, 3)
+    assert len(data.val_episodes) == 4
+    assert torch.equal(data.val_episodes.observations[""], held_out.observations[""])
+    assert torch.equal(data.train_parts[0].observations[""], train.observations[""])
+    assert data.train_parts[1] is second
+    seen = {tuple(row.tolist()) for row in data.train_episodes.observations[""]}
+    assert not seen & {tuple(row.tolist()) for row in data.val_episodes.observations[""]}
+
+
+def test_one_episode_is_not_split():
+    data = EpisodesData(linear(1))
+    data.setup("fit")
+    assert data.val_episodes is None
+
+
+def test_unfit_data_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"Data set 2 .* observation spaces differ"):
+        EpisodesData([linear(), walks()]).setup("fit")
+    with pytest.raises(ConfigurationError, match="observation spaces differ"):
+        EpisodesData([linear(), line()]).setup("fit")
+    with pytest.raises(DatasetMissingError, match="nowhere-v0"):
+        EpisodesData("nowhere-v0", root=str(tmp_path)).setup("fit")
+    for settings, reason in (
+        ({"weights": [1.0, 2.0]}, "one non-negative number for each of the 1"),
+        ({"weights": [0.0]}, "non-negative"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batches_per_epoch": 0}, "batches_per_epoch must be at least 1"),
+        ({"val_fraction": 1.0}, "val_fraction"),
+    ):
+        with pytest.raises(ConfigurationError, match=reason):
+            EpisodesData(linear(), **settings)

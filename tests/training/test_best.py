@@ -1,0 +1,79 @@
+"""The lowest held-out loss wins, whatever comes after it."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+
+from genrl.data.errors import ConfigurationError
+from genrl.training.best import BestWeights
+from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, equal_weights, linear
+
+
+def look(callback: BestWeights, module: torch.nn.Module, loss: float) -> bool:
+    """One validation; whether it asks to stop."""
+    trainer = SimpleNamespace(
+        callback_metrics={"val_loss": torch.tensor(loss)}, sanity_checking=False, should_stop=False
+    )
+    callback.on_validation_epoch_end(trainer, module)
+    return trainer.should_stop
+
+
+def test_keeps_the_lowest_and_stops_when_patience_is_out():
+    module, callback = torch.nn.Linear(1, 1), BestWeights(patience=2)
+    losses = [3.0, 1.0, float("nan"), 0.5, 0.7, 0.6]
+    stops = []
+    for place, loss in enumerate(losses):
+        torch.nn.init.constant_(module.weight, place)
+        stops.append(look(callback, module, loss))
+    assert stops == [False, False, False, False, False, True]
+    assert callback.lowest == 0.5
+    other = BestWeights(patience=2)
+    other.load_state_dict(callback.state_dict())
+    other.on_fit_end(SimpleNamespace(), module)
+    assert module.weight.item() == 3.0
+    assert look(other, module, 0.6)  # patience was saved as well
+
+
+class Held(Callback):
+    """What the module holds at every validation: averaged weights, and the loss."""
+
+    def __init__(self) -> None:
+        self.looks: list[tuple[float, dict[str, torch.Tensor]]] = []
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module) -> None:
+        weights = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+        self.looks.append((float(trainer.callback_metrics["val_loss"]), weights))
+
+
+def test_a_fit_ends_with_the_averaged_weights_of_its_best_look():
+    held = Held()
+    module = METHODS["trajectory-mlp"]()
+    module.lr = 0.3  # rough, so that the last look is not the best
+    fit(module, linear(20), 60, val_every=6, val_fraction=0.3, patience=50, progress=False, callbacks=[held])
+    best = min(range(len(held.looks)), key=lambda place: held.looks[place][0])
+    assert len(held.looks) == 10
+    assert 0 < best < 9
+    assert all(torch.equal(tensor, held.looks[best][1][name]) for name, tensor in module.state_dict().items())
+    assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_fitting_twice_gives_the_same_weights_and_leaves_the_global_stream_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, other = (fit(METHODS["trajectory-unet"](), linear(), 7, progress=False) for _ in range(2))
+    assert torch.equal(torch.rand(3), expected)
+    assert equal_weights(one, other)
+    different = METHODS["trajectory-unet"]()
+    different.seed = 1
+    assert not equal_weights(one, fit(different, linear(), 7, progress=False))
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(ConfigurationError, match="at least one step, not 0"):
+        fit(METHODS["trajectory-mlp"](), linear(), 0)

@@ -1,0 +1,139 @@
+"""A fit that was interrupted and resumed gives the same bits, raw and averaged, as one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+from genrl.data.errors import CheckpointError
+from genrl.training.best import BestWeights
+from genrl.training.checkpoint import load
+from genrl.training.datamodule import EpisodesData
+from genrl.training.ema import EMA
+from tests.methods.toy_methods import METHODS, equal_weights, linear
+
+PER_EPOCH, EPOCHS = 6, 3
+STEPS = PER_EPOCH * EPOCHS
+
+
+class Final(Callback):
+    """The raw weights at the end of training, before the average takes their place."""
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        self.raw = {name: tensor.clone() for name, tensor in pl_module.state_dict().items()}
+
+
+def data(seed: int = 0) -> EpisodesData:
+    return EpisodesData(linear(seed=seed), batch_size=8, val_fraction=0.2, val_batches=1, batches_per_epoch=PER_EPOCH)
+
+
+def trainer(folder: Path, *callbacks: Callback, **settings) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        max_epochs=EPOCHS,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        **settings,
+    )
+
+
+def every_step(folder: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+
+
+@pytest.mark.parametrize("make", METHODS.values(), ids=METHODS.keys())
+def test_resumed_anywhere_the_weights_are_the_same(make, tmp_path):
+    final, whole = Final(), make()
+    trainer(tmp_path, final, every_step(tmp_path)).fit(whole, datamodule=data())
+    for step in (4, PER_EPOCH, PER_EPOCH + 3):  # in the first epoch, at its end, in the second
+        again, resumed = Final(), make()
+        second = trainer(tmp_path, again, enable_checkpointing=False)
+        stored = tmp_path / f"step={step}.ckpt"
+        second.fit(resumed, datamodule=data(), ckpt_path=stored, weights_only=True)
+        assert second.global_step == STEPS
+        assert equal_weights(whole, resumed)
+        assert all(torch.equal(tensor, again.raw[name]) for name, tensor in final.raw.items())
+        assert not equal_weights(whole, load(stored))
+    assert any(not torch.equal(tensor, whole.state_dict()[name]) for name, tensor in final.raw.items())  # raw != EMA
+
+
+def test_the_best_weights_survive_an_interruption(tmp_path):
+    whole, resumed = METHODS["trajectory-mlp"](), METHODS["trajectory-mlp"]()
+    kept = BestWeights(patience=100)
+    trainer(tmp_path, kept, every_step(tmp_path)).fit(whole, datamodule=data())
+    again = BestWeights(patience=100)
+    second = trainer(tmp_path, again, enable_checkpointing=False)
+    second.fit(resumed, datamodule=data(), ckpt_path=tmp_path / f"step={2 * PER_EPOCH + 1}.ckpt", weights_only=True)
+    assert (again.lowest, again.waited) == (kept.lowest, kept.waited)
+    assert equal_weights(whole, resumed)
+
+
+def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
+    """SIGKILL in the middle of a fit, then a second process that goes on from the last checkpoint."""
+    whole = METHODS["trajectory-mlp"]()
+    trainer(tmp_path, enable_checkpointing=False).fit(whole, datamodule=data())
+    code = f"from tests.training.test_resume import slow_fit; slow_fit({str(tmp_path)!r})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / f"step={PER_EPOCH + 2}.ckpt").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    found = sorted(tmp_path.glob("step=*.ckpt"), key=lambda path: int(path.stem.partition("=")[2]))
+    assert len(found) < STEPS
+    resumed = METHODS["trajectory-mlp"]()
+    second = trainer(tmp_path, enable_checkpointing=False)
+    second.fit(resumed, datamodule=data(), ckpt_path=found[-2], weights_only=True)  # the last may be half-written
+    assert equal_weights(whole, resumed)
+
+
+def slow_fit(folder: str) -> None:
+    """Slow enough to be killed in the middle."""
+
+    class Slow(Callback):
+        def on_train_batch_end(self, *_) -> None:
+            time.sleep(0.1)
+
+    torch.set_num_threads(1)
+    trainer(Path(folder), Slow(), every_step(Path(folder))).fit(METHODS["trajectory-mlp"](), datamodule=data())
+
+
+def test_other_data_are_refused(tmp_path):
+    trainer(tmp_path, every_step(tmp_path)).fit(METHODS["trajectory-mlp"](), datamodule=data())
+    with pytest.raises(CheckpointError, match="trained on other episodes"):
+        trainer(tmp_path, enable_checkpointing=False).fit(
+            METHODS["trajectory-mlp"](), datamodule=data(seed=1), ckpt_path=tmp_path / "step=4.ckpt", weights_only=True
+        )
+
+
+def test_the_average_follows_its_closed_form(tmp_path):
+    """After the first step a copy; then average += (1 - min(decay, (1 + n) / (10 + n))) (weights - average)."""
+    seen = []
+
+    class Record(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+            seen.append(torch.nn.utils.parameters_to_vector(pl_module.parameters()).detach().double())
+
+    decay = 0.3  # reached after four updates, so both parts of the rule are seen
+    module = METHODS["trajectory-mlp"]()
+    module.ema_decay = decay
+    trainer(tmp_path, Record(), enable_checkpointing=False).fit(module, datamodule=data())
+    average = seen[0]
+    for n, weights in enumerate(seen[1:], start=1):
+        average = torch.lerp(weights, average, min(decay, (1 + n) / (10 + n)))
+    got = torch.nn.utils.parameters_to_vector(module.parameters()).double()
+    torch.testing.assert_close(got, average, atol=1e-6, rtol=0)
+    assert isinstance(module.configure_callbacks()[0], EMA)
