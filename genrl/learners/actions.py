@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.codecs import SpaceCodec
-from genrl.data.errors import UnsupportedSpaceError
 from genrl.data.spaces import Leaves, leaf_spaces
 
 
@@ -16,24 +15,18 @@ class BoundedActions(nn.Module):
     """Actions of bounded floating-point Boxes, rescaled by the bounds of the space.
 
     Args:
-        space: of the actions; any nesting of Dict and Tuple over bounded Boxes.
-        who: named in the refusal of other spaces.
+        space: of the actions; any nesting of Dict and Tuple over bounded Boxes (see ``SpaceSupport``).
 
     Attributes:
         dim: A, number of columns.
-
-    Raises:
-        UnsupportedSpaceError: a leaf is not a Box, not of floating point, or not bounded.
     """
 
     centre: Tensor
     radius: Tensor
 
-    def __init__(self, space: gym.Space, who: str) -> None:
+    def __init__(self, space: gym.Space) -> None:
         super().__init__()
         leaves = leaf_spaces(space)
-        for path, leaf in leaves.items():
-            _require_bounded(path, leaf, who)
         self.codec = SpaceCodec(space)
         self.dim = self.codec.dim
         low = np.concatenate([np.ravel(leaf.low) for leaf in leaves.values()])  # type: ignore[attr-defined]
@@ -54,16 +47,3 @@ class BoundedActions(nn.Module):
     def decode(self, unit: Tensor) -> Leaves:
         """(B, A) to actions (B, *shape) of native dtype, clipped to the bounds."""
         return self.codec.decode(self.native(unit))
-
-
-def _require_bounded(path: str, space: gym.Space, who: str) -> None:
-    where = f" at '{path}'" if path else ""
-    if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        raise UnsupportedSpaceError(
-            f"{who} takes continuous actions (bounded Boxes), not {space}{where}; BC takes discrete ones as well."
-        )
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-        raise UnsupportedSpaceError(
-            f"{who} takes bounded actions, and {space}{where} has no bounds; rescale the actions into a bounded Box, "
-            "or use BC."
-        )
