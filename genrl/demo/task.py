@@ -47,8 +47,8 @@ class Settings:
         evaluation_episodes: attempts of each learner.
     """
 
-    fragments: int = 30
-    steps: int = 30
+    fragments: int = 40
+    steps: int = 40
     noise: float = 0.3
     held_out: float = 0.15
     horizon: int = 12
