@@ -21,8 +21,8 @@ class Inpaint:
     every time and exactly known at the end. What the network makes of them is an approximation: it conditions on known
     entries that are noised like the rest, not on their clean values, so that samples lean to the marginal where noise
     is high. Stochastic samplers redraw that noise from step to step and come closer to the conditional distribution: of
-    two unit Gaussians of correlation 0.8, one known to be 2, the other's mean of 1.6 comes out as 0.69 by Heun's method,
-    as 1.39 with the churn of Karras et al. in 256 steps. A network that is given clean entries in training is exact.
+    two unit Gaussians of correlation 0.8, one known to be 2, the other has mean 1.6; it comes out as 0.69 by Heun,
+    as 1.39 with churn in 256 steps. A network that is given clean entries in training is exact.
 
     Args:
         denoiser: the denoiser to wrap.

@@ -66,18 +66,17 @@ def fold(
     """
     window, calls = program.window, len(program.times)
     skip, out, into = scales.skip, scales.out, (*scales.into, 1.0)
-    weights = torch.zeros(calls + 1, 1, 2 * window + ahead, dtype=torch.float64)
-    for j, row in enumerate(program.rows):
-        weight = weights[j, 0]
+    weights = [[0.0] * (2 * window + ahead) for _ in range(calls + 1)]
+    for j, (weight, row) in enumerate(zip(weights, program.rows, strict=True)):
         for k, factor in enumerate(row.states, start=1):
             weight[(j - k) % window] += factor / into[j - k]  # into[-1], of the state given, is 1
         for k, factor in enumerate(row.estimates, start=1):
             weight[(j - k) % window] += factor * skip[j - k] / into[j - k]
             weight[window + (j - k) % window] += factor * out[j - k]
     for k, j in enumerate(program.draws):
-        weights[j, 0, 2 * window + k % ahead] = program.rows[j].spread
-    weights *= torch.tensor(into, dtype=torch.float64)[:, None, None]
-    return weights.to(device, dtype).unbind()
+        weights[j][2 * window + k % ahead] = program.rows[j].spread
+    scaled = torch.tensor(weights, dtype=torch.float64) * torch.tensor(into, dtype=torch.float64)[:, None]
+    return scaled[:, None].to(device, dtype).unbind()
 
 
 def run(program: Program, denoiser: Estimator, x: Tensor, condition: Tensor | None, noise: Noise | None) -> Tensor:
