@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from tqdm.auto import tqdm
 
 from genrl.data.conditions import Conditions
-from genrl.data.episodes import Episodes, concatenate
+from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.methods.method import Block, Method
 from genrl.synthesis.relabel import Rewards
@@ -95,4 +95,17 @@ def sample(
     progress: bool = False,
 ) -> Episodes:
     """Synthetic episodes in memory, for notebooks: the same as ``synthesize`` writes for the same arguments."""
-    return concatenate(list(generate(method, Plan(episodes, seed, length, conditions), progress)))
+    blocks = list(generate(method, Plan(episodes, seed, length, conditions), progress))
+    return replace(concatenate(blocks), card=synthetic_card(method))
+
+
+def synthetic_card(method: Method) -> DatasetCard:
+    """The card of what ``method`` makes: the source's environments and scores, its own authorship."""
+    assert method.spec is not None
+    source = method.spec.card
+    return replace(
+        source,
+        dataset_id=None,
+        algorithm_name=type(method).__qualname__,
+        description=f"Synthetic episodes by {type(method).__qualname__}, trained on {source.dataset_id or 'own data'}.",
+    )

@@ -20,7 +20,7 @@ from genrl.data.locate import datasets_root, exists
 from genrl.data.store import save
 from genrl.methods.method import Method
 from genrl.synthesis.forecast import forecast
-from genrl.synthesis.generate import Plan
+from genrl.synthesis.generate import Plan, synthetic_card
 from genrl.synthesis.relabel import Rewards
 from genrl.synthesis.shards import Shards, identity
 from genrl.training import checkpoint
@@ -89,18 +89,6 @@ def synthesize(
     )
     shutil.rmtree(shards.folder)
     return path
-
-
-def synthetic_card(method: Method) -> DatasetCard:
-    """The card of what ``method`` makes: the source's environments and scores, its own authorship."""
-    assert method.spec is not None
-    source = method.spec.card
-    return replace(
-        source,
-        dataset_id=None,
-        algorithm_name=type(method).__qualname__,
-        description=f"Synthetic episodes by {type(method).__qualname__}, trained on {source.dataset_id or 'own data'}.",
-    )
 
 
 def _identity(plan: Plan) -> str:
