@@ -1,0 +1,46 @@
+"""What the README says can be done: its Python runs, and the commands it lists are the commands there are."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from genrl.cli import COMMANDS
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SHORT = {"maze, controller, 40,": "maze, controller, 8,", "real, 3000": "real, 4", "model, 160": "model, 4"}
+SHORT |= {"length=200": "length=20", "[real, synthetic], 2000": "[real, synthetic], 4", "maze, 50": "maze, 2"}
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [code for name, code in found if name == language]
+
+
+def test_the_python_runs(tmp_path):
+    """In a process and a folder of its own, with smaller numbers."""
+    (code,) = blocks("python")
+    for long, short in SHORT.items():
+        assert code.count(long) == 1
+        code = code.replace(long, short)
+    environment = {"MINARI_DATASETS_PATH": str(tmp_path / "datasets"), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"success rate \[95 %\] +[01]", run.stdout)
+    assert (tmp_path / "trajectories.png").stat().st_size > 10_000
+
+
+def test_the_commands_are_those_there_are():
+    (commands,) = (block for block in blocks("") if "genrl info" in block)
+    assert set(re.findall(r"^genrl (\w+)", commands, re.MULTILINE)) == set(COMMANDS) - {"demo"}
+    assert ".venv/bin/genrl demo" in README
+
+
+def test_files_and_folders_it_names_exist():
+    root = Path(__file__).parents[1]
+    named = re.findall(r"[` (]((?:genrl|configs|data|notebooks|benchmarks|tests)/[\w/.]*\w)", README)
+    missing = [name for name in named if "NAME" not in name and not (root / name).exists()]
+    assert named
+    assert missing == []
