@@ -156,7 +156,7 @@ def test_actions_are_opened_up_and_fields_standardised():
 def test_windows_never_cross_episodes(rows, seed):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 9, 6).tolist()
-    ends = (rng.random(6) < 0.5).tolist() + [True]
+    ends = [*(rng.random(6) < 0.5).tolist(), True]
     lengths.append(3)
     episodes = random_episodes(box(1), box(1, 1.0), lengths, ends, seed)
     # each observation says which episode it belongs to

@@ -64,7 +64,7 @@ def test_an_unfitted_module_is_not_saved(tmp_path):
 
 
 def test_unknown_versions_and_classes_are_refused(stored, tmp_path):
-    with pytest.raises(CheckpointError, match="checkpoint format 99.*reads format 1"):
+    with pytest.raises(CheckpointError, match=r"checkpoint format 99.*reads format 1"):
         load(altered(stored, tmp_path, format=99))
     for class_path in ("nowhere.Method", "genrl.methods.method.Gone"):
         with pytest.raises(CheckpointError, match=f"{class_path} cannot be rebuilt"):

@@ -1,0 +1,123 @@
+"""What must hold for every method: a new one enters the list in toy_methods and nothing here."""
+
+import pytest
+import torch
+
+from genrl.data.conditions import Conditions
+from genrl.data.errors import ConditionError
+from genrl.methods.method import Block, Method
+from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, assert_close, linear, walks
+
+
+@pytest.fixture(scope="module", params=METHODS.values(), ids=METHODS.keys())
+def fitted(request) -> Method:
+    return fit(request.param(), linear(), 5, progress=False)
+
+
+@pytest.fixture(scope="module", params=METHODS.values(), ids=METHODS.keys())
+def with_goals(request) -> Method:
+    return fit(request.param(), walks(), 5, progress=False)
+
+
+def test_a_block_is_its_seed_and_index(fitted):
+    once = fitted.synthesize(Block(0, 0, 7))
+    torch.manual_seed(1)
+    assert_close(once, fitted.synthesize(Block(0, 0, 7)))
+    for other in (Block(1, 0, 7), Block(0, 1, 7)):
+        assert not torch.equal(once.observations[""], fitted.synthesize(other).observations[""])
+    assert len(once) == 7
+    assert once.card.dataset_id is None
+
+
+def test_a_smaller_block_is_the_beginning_of_a_larger_one(fitted):
+    assert_close(fitted.synthesize(Block(0, 0, 9))[:4], fitted.synthesize(Block(0, 0, 4)), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_the_batch_size_changes_nothing_beyond_rounding(fitted, batch_size):
+    wishes = Conditions(start=torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), returns=torch.arange(8.0))
+    one = fitted.synthesize(Block(0, 0, 8), wishes)
+    assert_close(one, fitted.synthesize(Block(0, 0, 8), wishes, batch_size=batch_size), atol=1e-5)
+
+
+def test_a_start_is_kept(fitted):
+    start = torch.randn(6, 2)
+    made = fitted.synthesize(Block(0, 0, 6), Conditions(start=start))
+    torch.testing.assert_close(made.observations[""][made.observation_starts], start, atol=1e-5, rtol=0)
+
+
+def test_a_start_is_kept_in_columns_that_never_changed_in_the_data(fitted):
+    data = linear()
+    data.observations[""][:, 1] = 0.5
+    method = fit(
+        type(fitted)(**{name: getattr(fitted, name) for name in fitted.configuration()}), data, 3, progress=False
+    )
+    start = torch.randn(6, 2)
+    made = method.synthesize(Block(0, 0, 6), Conditions(start=start))
+    torch.testing.assert_close(made.observations[""][made.observation_starts], start, atol=1e-5, rtol=0)
+    rest = torch.ones(len(made.observations[""]), dtype=torch.bool)
+    rest[made.observation_starts] = False
+    torch.testing.assert_close(made.observations[""][rest, 1], torch.full((int(rest.sum()),), 0.5))
+
+
+def test_known_entries_are_kept(fitted):
+    packing, data = fitted.packing, linear(seed=5)
+    raw = packing.normalizer.denormalize(packing.pack(data)[:, : packing.dim]).reshape(len(data), -1, packing.dim)
+    known = torch.full((len(data), fitted.rows, packing.dim), torch.nan)
+    known[:, 0] = raw[:, 0]
+    made = fitted.synthesize(Block(0, 0, len(data)), Conditions(known=known))
+    torch.testing.assert_close(
+        made.observations[""][made.observation_starts],
+        data.observations[""][data.observation_starts],
+        atol=1e-5,
+        rtol=0,
+    )
+    first = made.transition_starts
+    torch.testing.assert_close(made.actions[""][first], data.actions[""][data.transition_starts], atol=1e-4, rtol=0)
+    torch.testing.assert_close(made.rewards[first], data.rewards[data.transition_starts], atol=1e-5, rtol=0)
+
+
+def test_episodes_lie_in_their_spaces_and_carry_the_goals(with_goals):
+    made = with_goals.synthesize(Block(0, 0, 20))
+    for path, leaf in made.actions.items():
+        assert leaf.abs().max() <= 1
+        assert leaf.dtype == torch.float32, path
+    assert made.observations["observation"].dtype == torch.float64
+    assert torch.equal(made.observations["achieved_goal"], made.observations["observation"][:, [0, 2]])
+    for episode in made:
+        goal = episode.observations["desired_goal"]
+        assert torch.equal(goal, episode.observations["achieved_goal"][-1:].expand_as(goal))
+
+
+def test_conditions_are_refused_by_name(fitted):
+    name = type(fitted).__name__
+    for wrong in ("latent", "outcome"):
+        with pytest.raises(
+            ConditionError, match=f"{name} does not understand the condition '{wrong}'; it understands:"
+        ):
+            fitted.synthesize(Block(0, 0, 3), Conditions(**{wrong: torch.zeros(3, 2)}))
+    for wrong, value in (
+        ("start", torch.zeros(3, 5)),
+        ("start", torch.zeros(3)),
+        ("known", torch.zeros(3, 1, 1)),
+        ("returns", torch.zeros(3, 1)),
+    ):
+        with pytest.raises(ConditionError, match=rf"'{wrong}' must be \(B.*not"):
+            fitted.synthesize(Block(0, 0, 3), Conditions(**{wrong: value}))
+    with pytest.raises(ConditionError, match="'start' has 2 rows for a batch of 3"):
+        fitted.synthesize(Block(0, 0, 3), Conditions(start=torch.zeros(2, 2)))
+
+
+def test_goals_are_kept_or_refused(with_goals):
+    goal = torch.randn(5, 2)
+    if "goal" not in with_goals.understands:
+        with pytest.raises(ConditionError, match="does not understand the condition 'goal'"):
+            with_goals.synthesize(Block(0, 0, 5), Conditions(goal=goal))
+        return
+    made = with_goals.synthesize(Block(0, 0, 5), Conditions(goal=goal))
+    ends = made.observation_starts + made.lengths
+    torch.testing.assert_close(made.observations["achieved_goal"][ends].float(), goal, atol=1e-5, rtol=0)
+    torch.testing.assert_close(made.observations["desired_goal"][ends].float(), goal, atol=1e-6, rtol=0)
+    with pytest.raises(ConditionError, match=r"must be \(B, 2\), not \(5, 3\)"):
+        with_goals.synthesize(Block(0, 0, 5), Conditions(goal=torch.zeros(5, 3)))
