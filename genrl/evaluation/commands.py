@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,26 +65,17 @@ def collect(
         The data set's folder.
     """
     actor = make_policy(policy, make_env(env, env_options), policy_options)
+    how = {"deterministic": deterministic, "max_steps": max_steps}
+    play = partial(collecting.collect, env, actor, episodes, seed, num_envs=num_envs, env_kwargs=env_options, **how)
+    provenance = {"collected_by": policy, "policy_options": policy_options or {}, "seed": seed, **how}
+    card = replace(card, algorithm_name=card.algorithm_name or policy)
+    return save(_played(play, card, progress), out, root=root, overwrite=overwrite, provenance=provenance)
 
-    def played() -> Iterator[Episodes]:  # not before it is clear that there is room for them
-        data = collecting.collect(
-            env,
-            actor,
-            episodes,
-            seed,
-            num_envs=num_envs,
-            deterministic=deterministic,
-            max_steps=max_steps,
-            progress=progress,
-            env_kwargs=env_options,
-        )
-        yield replace(
-            data, card=replace(card, env_spec=data.card.env_spec, algorithm_name=card.algorithm_name or policy)
-        )
 
-    provenance = {"collected_by": policy, "policy_options": policy_options or {}, "seed": seed}
-    provenance |= {"deterministic": deterministic, "max_steps": max_steps}
-    return save(played(), out, root=root, overwrite=overwrite, provenance=provenance)
+def _played(play: Callable[..., Episodes], card: DatasetCard, progress: bool) -> Iterator[Episodes]:
+    """The episodes under their card; nothing is played before it is clear that there is room for them."""
+    data = play(progress=progress)
+    yield replace(data, card=replace(card, env_spec=data.card.env_spec))
 
 
 def evaluate(

@@ -47,7 +47,7 @@ def synthesize(
         length: transitions in an episode; the method's own by default.
         start: first state of every episode, in the data's units.
         goal: goal of every episode, in the data's units.
-        returns: undiscounted return wanted of every episode.
+        returns: return wanted of every episode.
         conditions: instead, an npz file with arrays named start, goal, returns, ... of one row per episode.
         sampling: other settings of the sampler than those fitted with, e.g. --sampling.steps 16.
         block_size: episodes in a block, the unit of randomness and of resuming.
@@ -57,9 +57,6 @@ def synthesize(
         root: folder of data sets; Minari's own by default.
         overwrite: replace a data set of that id.
         progress: show a progress bar.
-
-    Returns:
-        The data set's folder.
     """
     model = load(method, device)
     if not isinstance(model, Method):
