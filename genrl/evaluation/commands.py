@@ -65,7 +65,7 @@ def collect(
         The data set's folder.
     """
     actor = make_policy(policy, make_env(env, env_options), policy_options)
-    how = {"deterministic": deterministic, "max_steps": max_steps}
+    how: dict[str, Any] = {"deterministic": deterministic, "max_steps": max_steps}
     play = partial(collecting.collect, env, actor, episodes, seed, num_envs=num_envs, env_kwargs=env_options, **how)
     provenance = {"collected_by": policy, "policy_options": policy_options or {}, "seed": seed, **how}
     card = replace(card, algorithm_name=card.algorithm_name or policy)
