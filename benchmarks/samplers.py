@@ -51,7 +51,7 @@ REFERENCE: dict[str, Sampler] = {
 COLUMNS, ROWS = 16, 33  # Hopper's, in a window of 32 transitions
 NETS: dict[str, dict[str, Any]] = {
     "mlp1": {"shape": (1, 20), "steps": 64, "rounds": 100},
-    "unet256": {"shape": (256, ROWS, COLUMNS), "steps": 3, "rounds": 5},
+    "unet256": {"shape": (256, ROWS, COLUMNS), "steps": 2, "rounds": 12},
 }
 STD_STEPS = (16, 32, 64, 256)
 
