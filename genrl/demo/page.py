@@ -38,7 +38,7 @@ def write_page(
     table, intervals = rows(attempts)
     report = Report("What synthetic trajectories buy when real ones are scarce")
     report.text(
-        f"The real data are {len(real)} fragments of {settings.steps} steps of play ({real.num_transitions} transitions)"
+        f"The real data are {len(real)} fragments of {settings.steps} steps of play, {real.num_transitions} in all,"
         " in a U-shaped maze. The task is to cross the maze from one end to the other, which no fragment shows."
         f" A diffusion model fitted to {len(train)} of the fragments made {len(synthetic)} long trajectories"
         f" ({synthetic.num_transitions} transitions) by continuing its own windows; goal-conditioned behaviour cloning"
