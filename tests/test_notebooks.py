@@ -1,0 +1,55 @@
+"""Every notebook runs from top to bottom, in a short form, and what is committed is its output and nothing private."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+SHORT = {"01_quickstart": {"FRAGMENTS": 8, "FIT": 4, "EPISODES": 4, "LENGTH": 20, "LEARN": 4, "ATTEMPTS": 2}}
+every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@every_notebook
+def test_it_runs_in_a_short_form(path, tmp_path, monkeypatch):
+    """With other constants after its first code cell, data sets in a folder of their own, and no file to begin with."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    notebook = nbformat.read(path, as_version=4)
+    constants = code_cells(notebook)[0]
+    for name, value in SHORT[path.stem].items():
+        assert re.search(rf"\b{name}\b", constants.source)
+        constants.source += f"\n{name} = {value}"
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    pictures = [
+        output for cell in code_cells(notebook) for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 2
+    assert (tmp_path / "datasets" / "quickstart" / "umaze-synthetic-v0" / "genrl.json").exists()
+
+
+@every_notebook
+def test_it_imports_genrl_and_defines_nothing(path):
+    source = "\n".join(cell.source for cell in code_cells(nbformat.read(path, as_version=4)))
+    for node in ast.walk(ast.parse(source)):
+        assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.AsyncFunctionDef)
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert all(module.split(".")[0] == "genrl" for module in modules)
+
+
+@every_notebook
+def test_it_is_committed_with_its_output(path):
+    cells = code_cells(nbformat.read(path, as_version=4))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 500_000
+    assert "/site-packages/" not in text
+    assert not re.search(r"/(home|root|Users|tmp|work)/", text)
