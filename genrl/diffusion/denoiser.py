@@ -183,6 +183,7 @@ class Denoiser(nn.Module):
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # what is kept serves outside inference mode too
 def _precondition(
     path: Path, prediction: Prediction, times: tuple[float, ...], batch: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[FixedScales, tuple[Tensor, ...]]:

@@ -164,6 +164,16 @@ def test_one_step_is_the_denoised_estimate_itself(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_the_network_is_called_once_a_step_and_twice_by_heun(name):
+    calls = []
+    net = SmoothNet()
+    net.register_forward_hook(lambda *_: calls.append(1))
+    x = torch.ones(2, 3)
+    SAMPLERS[name](Denoiser(net, EDM(), EDMPrediction()), x, karras(9), None, BlockNoise(0, 0))
+    assert len(calls) == (17 if name == "heun" else 9)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_preconditioned_and_plain_denoisers_go_the_same_way(name):
     """The folded tables against calls of the denoiser as any function."""
     denoiser = Denoiser(SmoothNet().double(), EDM(), EDMPrediction(0.5))
