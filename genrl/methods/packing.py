@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
+from genrl.data.errors import EmptyDatasetError
 from genrl.data.goals import GoalLayout
 from genrl.data.normalizers import ZScore
 from genrl.data.samplers import WindowSampler
@@ -82,6 +83,9 @@ class Packing(nn.Module):
 
         Args:
             extra: (N + E, K) further columns that travel with the rows.
+
+        Raises:
+            EmptyDatasetError: no episode is long enough.
         """
         packed = self.pack(episodes)
         if extra is not None:
@@ -93,6 +97,11 @@ class Packing(nn.Module):
         packed[terminal, ACTED] = 1.0
         lengths = episodes.lengths + 1
         longer = lengths + torch.where(ended, rows - 2, 0)  # every window still starts before the end
+        if not (longer >= rows).any():
+            raise EmptyDatasetError(
+                f"No episode fills a window of {rows - 1} transitions: none terminates, and the longest has"
+                f" {int(episodes.lengths.max())}; choose a horizon of at most that."
+            )
         return WindowSampler(packed[_stretched(episodes.observation_starts, lengths, longer)], longer, rows, pad=False)
 
     def unpack(self, rows: Tensor, goals: Tensor | None = None) -> Episodes:

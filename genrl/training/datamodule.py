@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 
 from genrl.data.episodes import Episodes, concatenate, split
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import ConfigurationError, EmptyDatasetError
 from genrl.data.store import load
 from genrl.training.batches import FixedBatches, RandomBatches, shares
 from genrl.training.module import Trainable
@@ -93,7 +93,13 @@ class EpisodesData(L.LightningDataModule):
         assert trainer is not None
         if self.val_episodes is None or self.val_batches == 0:
             return []
-        sampler = self._module.sampler(self.val_episodes)
+        try:
+            sampler = self._module.sampler(self.val_episodes)
+        except EmptyDatasetError as error:
+            raise EmptyDatasetError(
+                f"The {len(self.val_episodes)} held-out episodes cannot be used: {error} Or hold out more (val_fraction"
+                f" is {self.val_fraction}) or none."
+            ) from error
         key = (self.seed, "validate", trainer.global_rank)
         return FixedBatches(RandomBatches([sampler], [self.batch_size], self.val_batches, key))
 

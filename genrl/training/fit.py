@@ -30,6 +30,7 @@ NOTICES = (
     "overrides the configure_model",
     "`isinstance.treespec, LeafSpec.` is deprecated",
     "Using ModelCheckpoint with manual optimization",  # its advice would break an exact resume
+    "Total length of `list` across ranks is zero",  # nothing is held out
     "your dataloader is not resumable",  # it asks the Trainer where to go on, see RandomBatches
     "loading a checkpoint outside the 'fit' stage",  # the weights stored first are the averaged ones
 )

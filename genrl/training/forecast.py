@@ -13,15 +13,16 @@ from lightning.pytorch.callbacks import Callback
 
 
 class Forecast(Callback):
-    """Says in one sentence above the progress bar how long the fit will take, and how much memory.
+    """Says in one sentence above the progress bar how long a fit will take, and how much memory.
 
     Args:
         warmup: batches that are not timed, for they include what happens only once.
         timed: batches that are.
+        shortest: seconds left below which nothing is said.
     """
 
-    def __init__(self, warmup: int = 5, timed: int = 15) -> None:
-        self.warmup, self.timed = warmup, timed
+    def __init__(self, warmup: int = 5, timed: int = 15, shortest: float = 30.0) -> None:
+        self.warmup, self.timed, self.shortest = warmup, timed, shortest
         self.seen, self.began = 0, 0.0
 
     def on_train_batch_end(
@@ -33,7 +34,9 @@ class Forecast(Callback):
             self.began = time.perf_counter()
         if self.seen == self.warmup + self.timed and trainer.progress_bar_callback is not None:
             seconds = (time.perf_counter() - self.began) / self.timed
-            trainer.progress_bar_callback.print(forecast(trainer, pl_module, seconds))
+            left = batches_left(trainer)
+            if left is None or left * seconds >= self.shortest:
+                trainer.progress_bar_callback.print(forecast(trainer, pl_module, seconds))
 
 
 def forecast(trainer: Trainer, module: LightningModule, seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Small data sets with known answers, and the list of methods that the general tests go through."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import gymnasium as gym
@@ -8,8 +9,9 @@ import numpy as np
 import torch
 
 from genrl.data.arrays import from_arrays
+from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
-from genrl.methods.method import Method
+from genrl.methods.method import Block, Method
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
@@ -28,6 +30,34 @@ METHODS: dict[str, Callable[[], Method]] = {
     ),
     "transition": partial(TransitionDiffusion, net=partial(ResidualMLP, width=16, layers=1), sampling=FEW),
 }
+
+
+class InterruptedSynthesis(Exception):
+    """What ``Watched`` raises where it was told to."""
+
+
+class Watched(TrajectoryDiffusion):
+    """Remembers which blocks it made; may be slow, or stop before one of them."""
+
+    stop_before: int | None = None
+    pause = 0.0
+    blocks: Sequence[int] = ()
+
+    def watch_blocks(self, stop_before: int | None = None) -> list[int]:
+        """Begin a new list of blocks."""
+        self.stop_before = stop_before
+        self.blocks = blocks = []
+        return blocks
+
+    def synthesize(self, block: Block, conditions: Conditions | None = None, **settings) -> Episodes:
+        """The block, as ever."""
+        if block.index == self.stop_before:
+            raise InterruptedSynthesis
+        time.sleep(self.pause)
+        if isinstance(self.blocks, list):
+            self.blocks.append(block.index)
+        return super().synthesize(block, conditions, **settings)
+
 
 A = np.array([[1.0, 0.2], [-0.1, 0.9]])
 B = np.array([[0.0], [0.3]])

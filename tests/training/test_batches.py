@@ -8,8 +8,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
 from genrl.data.batch import Windows
-from genrl.data.episodes import split
-from genrl.data.errors import ConfigurationError, DatasetMissingError
+from genrl.data.episodes import concatenate, split
+from genrl.data.errors import ConfigurationError, DatasetMissingError, EmptyDatasetError
 from genrl.training.batches import FixedBatches, RandomBatches, shares
 from genrl.training.datamodule import EpisodesData
 from tests.methods.toy_methods import METHODS, line, linear, walks
@@ -145,3 +145,13 @@ def test_unfit_data_are_refused(tmp_path):
     ):
         with pytest.raises(ConfigurationError, match=reason):
             EpisodesData(linear(), **settings)
+
+
+def test_episodes_too_short_for_the_horizon_are_refused():
+    data = EpisodesData(linear(steps=3), batch_size=6, batches_per_epoch=4)
+    with pytest.raises(EmptyDatasetError, match="window of 4 transitions: none terminates, and the longest has 3"):
+        fitted(data)
+    parts = [linear(1, 9), linear(1, 2, seed=1)]
+    seed = next(s for s in range(9) if int(split(concatenate(parts), 0.5, s)[1].lengths[0]) == 2)
+    with pytest.raises(EmptyDatasetError, match=r"The 1 held-out episodes cannot be used: .* Or hold out more"):
+        fitted(EpisodesData(concatenate(parts), val_fraction=0.5, seed=seed, batch_size=6, batches_per_epoch=4))
