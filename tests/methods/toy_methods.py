@@ -32,7 +32,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
-class InterruptedSynthesis(Exception):
+class InterruptionError(Exception):
     """What ``Watched`` raises where it was told to."""
 
 
@@ -52,7 +52,7 @@ class Watched(TrajectoryDiffusion):
     def synthesize(self, block: Block, conditions: Conditions | None = None, **settings) -> Episodes:
         """The block, as ever."""
         if block.index == self.stop_before:
-            raise InterruptedSynthesis
+            raise InterruptionError
         time.sleep(self.pause)
         if isinstance(self.blocks, list):
             self.blocks.append(block.index)

@@ -30,7 +30,7 @@ from genrl.synthesis.synthesize import synthesize
 from genrl.training import checkpoint
 from genrl.training.fit import fit
 from genrl.training.spec import fingerprint
-from tests.methods.toy_methods import METHODS, InterruptedSynthesis, Watched, assert_close, linear
+from tests.methods.toy_methods import METHODS, InterruptionError, Watched, assert_close, linear
 
 PLAN = Plan(episodes=10, seed=3, block_size=4)
 ID = "toy/made-v0"
@@ -123,7 +123,7 @@ def test_another_seed_makes_other_data(method, made, tmp_path):
 
 def test_an_id_that_exists_is_refused_before_any_work(method, made):
     blocks, before = method.watch_blocks(), file_bytes(made)
-    with pytest.raises(DatasetExistsError, match="toy/made-v0.*overwrite=True"):
+    with pytest.raises(DatasetExistsError, match=r"toy/made-v0.*overwrite=True"):
         synthesize(method, ID, PLAN, root=made, progress=False)
     with pytest.raises(DatasetIdError):
         synthesize(method, "no-version", PLAN, root=made, progress=False)
@@ -141,7 +141,7 @@ def test_an_unfitted_method_is_refused(tmp_path):
 def interrupted(method: Watched, root: Path) -> Path:
     """Stop before the third block; the folder of finished blocks."""
     method.watch_blocks(stop_before=2)
-    with pytest.raises(InterruptedSynthesis):
+    with pytest.raises(InterruptionError):
         synthesize(method, ID, PLAN, root=root, progress=False)
     (folder,) = (root / ".genrl-blocks").iterdir()
     return folder
@@ -258,7 +258,7 @@ def test_overwriting_replaces_only_when_all_is_made(method, tmp_path):
     save(linear(), ID, root=tmp_path)
     before = content(tmp_path)
     method.watch_blocks(stop_before=1)
-    with pytest.raises(InterruptedSynthesis):
+    with pytest.raises(InterruptionError):
         synthesize(method, ID, PLAN, root=tmp_path, overwrite=True, progress=False)
     assert content(tmp_path) == before
     method.watch_blocks()
