@@ -62,7 +62,7 @@ BENCHMARK = Benchmark(
     code=[
         "benchmarks/demo_cells.py",
         "genrl/demo/task.py",
-        "genrl/methods/*.py",
+        *(f"genrl/methods/{part}.py" for part in ("trajectory_diffusion", "packing", "known", "sampling")),
         "genrl/nets/window_mlp.py",
         "genrl/nets/mlp.py",
         "genrl/diffusion/gaussian.py",
