@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,30 @@ from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
+from genrl.learners.observer import Observer
+from genrl.training.spec import DataSpec
 
-if TYPE_CHECKING:
-    from genrl.learners.learner import Learner
+
+class Actor(Protocol):
+    """The part of a learner that acts."""
+
+    observer: Observer
+    spec: DataSpec | None
+    stochastic: bool
+    training: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+
+    def __call__(self, observations: Tensor) -> Tensor:
+        """What the actor says, (B, K), about standardised observations (B, D)."""
+
+    def decide(self, outputs: Tensor, uniform: Tensor | None) -> Leaves:
+        """Actions inside the space from what the actor said."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout and the like on or off."""
 
 
 class LearnedPolicy:
@@ -27,7 +48,7 @@ class LearnedPolicy:
         learner: a fitted learner.
     """
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Actor) -> None:
         self.learner = learner
         self._generators = EpisodeGenerators()
 
@@ -50,7 +71,10 @@ class LearnedPolicy:
         understood = {"goal"} if learner.observer.goal.dim else set()
         (conditions or Conditions()).require(type(learner).__name__, understood, batch)
         columns = learner.observer(leaves, None if conditions is None else conditions.goal)
-        outputs = torch.cat([self._ask(row) for row in columns.split(1)])  # (B, K)
+        training = learner.training
+        learner.train(False)
+        outputs = torch.cat([learner(row) for row in columns.split(1)])  # (B, K)
+        learner.train(training)
         uniform = None if deterministic or not learner.stochastic else self._uniform(outputs)
         actions = {path: leaf.cpu().numpy() for path, leaf in learner.decide(outputs, uniform).items()}
         return unflatten(spec.action_space, actions)
@@ -58,13 +82,6 @@ class LearnedPolicy:
     def _leaves(self, observations: Any) -> Leaves:
         assert self.learner.spec is not None
         return to_tensors(flatten(self.learner.spec.observation_space, observations))
-
-    def _ask(self, row: Tensor) -> Tensor:
-        training = self.learner.training
-        self.learner.eval()
-        output = self.learner(row)
-        self.learner.train(training)
-        return output
 
     def _uniform(self, like: Tensor) -> Tensor:
         """(B, K) uniform numbers in [0, 1), each row from its episode's generator."""

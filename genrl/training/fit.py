@@ -111,6 +111,7 @@ def fit(
     if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
         callbacks.append(FitBar())
     settings["callbacks"] = callbacks
+    module.train().requires_grad_(True)  # it may have been fitted before
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
         L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
