@@ -1,7 +1,9 @@
 """Environments by id, and several of them stepped side by side."""
 
 import importlib
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -36,7 +38,8 @@ def _register(env_id: str) -> None:
         if module:
             importlib.import_module(module)
         elif name not in gym.registry:
-            gym.register_envs(importlib.import_module("gymnasium_robotics"))  # slow, so only where an id asks for it
+            with redirect_stderr(io.StringIO()):  # it prints a notice about environments of other families
+                gym.register_envs(importlib.import_module("gymnasium_robotics"))  # slow, so only where an id asks
         gym.spec(name)
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise ConfigurationError(
