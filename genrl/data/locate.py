@@ -14,8 +14,8 @@ DATA = "data"
 
 
 def datasets_root(root: str | Path | None = None) -> Path:
-    """``root``, or else the environment's MINARI_DATASETS_PATH, or else Minari's default ``~/.minari/datasets``."""
-    return get_dataset_path() if root is None else Path(root)
+    """Absolute: ``root``, or else the environment's MINARI_DATASETS_PATH, or else Minari's default ``~/.minari/datasets``."""
+    return (get_dataset_path() if root is None else Path(root)).absolute()  # Minari's storage needs it
 
 
 def dataset_path(dataset_id: str, root: str | Path | None = None) -> Path:

@@ -208,6 +208,14 @@ def test_the_root_can_be_given_or_taken_from_the_environment(tmp_path, root):
     assert not exists("there-v0")
 
 
+def test_the_root_can_be_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    episodes = hopper([4, 2])
+    path = save(episodes, "toy/relative-v0", root="sets")
+    assert path == tmp_path / "sets" / "toy" / "relative-v0"
+    assert_same(load("toy/relative-v0", root="sets"), episodes)
+
+
 def test_minari_can_append_to_what_we_wrote(root):
     episodes = hopper([3, 2, 4])
     path = save(episodes[:2], "longer-v0")
