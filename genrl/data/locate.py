@@ -14,7 +14,7 @@ DATA = "data"
 
 
 def datasets_root(root: str | Path | None = None) -> Path:
-    """Absolute: ``root``, or else the environment's MINARI_DATASETS_PATH, or else Minari's default ``~/.minari/datasets``."""
+    """``root``, or else the environment's MINARI_DATASETS_PATH, or else ``~/.minari/datasets``; absolute."""
     return (get_dataset_path() if root is None else Path(root)).absolute()  # Minari's storage needs it
 
 
