@@ -18,7 +18,7 @@ from genrl.demo.task import Settings
 from genrl.evaluation.curves import bars
 
 CONTROLS = ("real", "real_noise", "real_relabel")
-STRENGTHS = (0.02, 0.05, 0.1, 0.2)
+STRENGTHS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 TUNING_SEEDS = range(1000, 1003)
 # Looked at on tuning seeds before the settings were fixed: amounts of real data (real, real_10x, both), lengths
 # and amounts of synthetic episodes, budgets of model and learner (both, synthetic), strengths of the jitter.
