@@ -11,7 +11,7 @@ import torch
 from genrl.data.copying import copying
 from genrl.data.episodes import Episodes
 from genrl.demo import task
-from genrl.demo.results import rows
+from genrl.demo.results import HEADINGS, rows
 from genrl.demo.task import Settings
 from genrl.diffusion.noise import BlockNoise
 from genrl.evaluation import plots
@@ -48,7 +48,7 @@ def write_page(
     report.table(
         table,
         f"{settings.evaluation_episodes} attempts by each of {len(next(iter(attempts.values())))} learners per row.",
-        ("trained on", "success", "95 % interval", "lowest to highest learner", "mean steps"),
+        HEADINGS,
     )
     report.heading("The data")
     report.figure(plots.trajectories({"real": real, "synthetic": synthetic}, maze), "Real and synthetic trajectories.")

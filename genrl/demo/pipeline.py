@@ -21,7 +21,7 @@ from genrl.data.store import load, save
 from genrl.data.verify import verify
 from genrl.demo import task
 from genrl.demo.page import write_page
-from genrl.demo.results import rows
+from genrl.demo.results import HEADINGS, rows
 from genrl.demo.task import Settings
 from genrl.evaluation.evaluate import Evaluation
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -128,7 +128,7 @@ def _attempt(settings: Settings, root: Path, arm: str, seed: int, index: int) ->
 
 def _table(attempts: Mapping[str, list[Evaluation]]) -> Table:
     table = Table(title="Crossing the maze from one end to the other")
-    for heading in ("trained on", "success", "95 % interval", "lowest to highest learner", "mean steps"):
+    for heading in HEADINGS:
         table.add_column(heading)
     for row in rows(attempts)[0]:
         table.add_row(*row)

@@ -10,6 +10,7 @@ from genrl.evaluation.evaluate import Evaluation
 from genrl.evaluation.statistics import Interval, rate
 
 Row = tuple[str, str, str, str, str]
+HEADINGS: Row = ("trained on", "success", "95 % interval", "lowest to highest learner", "mean steps")
 
 
 def rows(attempts: Mapping[str, list[Evaluation]]) -> tuple[list[Row], dict[str, Interval]]:

@@ -14,6 +14,7 @@ from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.methods.method import Block, Method
 from genrl.synthesis.relabel import Rewards
+from genrl.training.spec import DataSpec
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,32 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def fitted_spec(method: Method) -> DataSpec:
+    """What ``method`` knows of its data.
+
+    Raises:
+        ConfigurationError: it was never fitted.
+    """
+    if method.spec is None:
+        raise ConfigurationError(
+            f"This {type(method).__name__} was never fitted; fit or load it before it can make data."
+        )
+    return method.spec
+
+
+def rewards_of(method: Method) -> Rewards | None:
+    """The rewards of the environment that ``method`` learned from, where its episodes are labelled in hindsight."""
+    spec = fitted_spec(method)
+    return Rewards.of(spec.card, spec.observation_space)
+
+
 def generate(method: Method, plan: Plan, progress: bool = False) -> Iterator[Episodes]:
     """The blocks of ``plan``, one after the other.
 
     Raises:
         ConfigurationError: the method was never fitted.
     """
-    if method.spec is None:
-        raise ConfigurationError(
-            f"This {type(method).__name__} was never fitted; fit or load it before it can make data."
-        )
-    rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+    rewards = rewards_of(method)
     for block in tqdm(plan.blocks(), unit="block", desc="synthesise", disable=not progress):
         yield plan.make(method, block, rewards)
 

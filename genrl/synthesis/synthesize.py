@@ -15,12 +15,12 @@ import torch
 from tqdm.auto import tqdm
 
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import ConfigurationError, DatasetExistsError
+from genrl.data.errors import DatasetExistsError
 from genrl.data.locate import datasets_root, exists
 from genrl.data.store import save
 from genrl.methods.method import Method
 from genrl.synthesis.forecast import forecast
-from genrl.synthesis.generate import Plan, synthetic_card
+from genrl.synthesis.generate import Plan, fitted_spec, rewards_of, synthetic_card
 from genrl.synthesis.relabel import Rewards
 from genrl.synthesis.shards import Shards, identity
 from genrl.training import checkpoint
@@ -53,10 +53,7 @@ def synthesize(
         ConfigurationError: the method was never fitted.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
     """
-    if method.spec is None:
-        raise ConfigurationError(
-            f"This {type(method).__name__} was never fitted; fit or load it before it can make data."
-        )
+    spec = fitted_spec(method)
     if exists(dataset_id, root) and not overwrite:
         raise DatasetExistsError(
             f"A data set '{dataset_id}' exists in {datasets_root(root)}; pass overwrite=True to replace it, or"
@@ -71,7 +68,7 @@ def synthesize(
         "synthesized_by": type(method).__qualname__,
         "configuration": method.configuration(),
         "weights": weights,
-        "trained_on": {"dataset_id": method.spec.card.dataset_id, "sha256": method.spec.fingerprint},
+        "trained_on": {"dataset_id": spec.card.dataset_id, "sha256": spec.fingerprint},
         "seed": plan.seed,
         "episodes": plan.episodes,
         "block_size": plan.block_size,
@@ -106,8 +103,7 @@ def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, pr
             for _ in _in_processes(method, plan, shards, missing, processes):
                 bar.update()
             return
-        assert method.spec is not None
-        rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+        rewards = rewards_of(method)
         for done, index in enumerate(missing):
             began = time.perf_counter()
             episodes = plan.make(method, blocks[index], rewards)
@@ -136,8 +132,7 @@ def _start_worker(stored: str, plan: Plan, folder: str) -> None:
     torch.set_num_threads(1)
     method = checkpoint.load(stored)
     assert isinstance(method, Method)
-    assert method.spec is not None
-    _worker = method, plan, Shards(Path(folder)), Rewards.of(method.spec.card, method.spec.observation_space)
+    _worker = method, plan, Shards(Path(folder)), rewards_of(method)
 
 
 def _work(index: int) -> int:
@@ -153,6 +148,6 @@ def _blocks(method: Method, plan: Plan, shards: Shards, card: DatasetCard) -> It
     for block in plan.blocks():
         episodes = shards.read(block.index, method.spec, card)
         if episodes is None:
-            rewards = Rewards.of(method.spec.card, method.spec.observation_space)
+            rewards = rewards_of(method)
             episodes = replace(plan.make(method, block, rewards), card=card)
         yield episodes
