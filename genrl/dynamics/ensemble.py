@@ -1,0 +1,146 @@
+"""A probabilistic ensemble over (s', r, done): what happens next, and where the model does not know.
+
+Sources: "Deep Reinforcement Learning in a Handful of Trials using Probabilistic Dynamics Models" (PETS, Chua et al.
+2018), https://arxiv.org/abs/1805.12114, for Gaussian members with learned bounds of their variance; "When to Trust Your
+Model: Model-Based Policy Optimization" (MBPO, Janner et al. 2019), https://arxiv.org/abs/1906.08253, for the reward
+among the outputs, elites by held-out error, and another elite drawn at every step. Where those are told in advance
+which states terminate, here that is learned as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genrl.data.normalizers import ZScore
+from genrl.dynamics.protocol import Outcome
+from genrl.nets.ensemble_mlp import EnsembleMLP
+
+
+class Prediction(NamedTuple):
+    """What M members say about B pairs: ``mean`` and ``log_variance`` (M, B, S + 1) of the normalised change of state
+    and reward, and ``logit`` (M, B) of termination."""
+
+    mean: Tensor
+    log_variance: Tensor
+    logit: Tensor
+
+
+class GaussianEnsemble(nn.Module):
+    """M Gaussians over the change of state and the reward, each with a chance of termination; a ``Dynamics``.
+
+    Everything outside is in the data's own units; inputs and targets are normalised within.
+
+    Args:
+        state_dim, action_dim: S and A.
+        net: network from S + A to 2 (S + 1) + 1 columns for M members at once.
+        members: M.
+        elites: how many of the members predict.
+
+    Attributes:
+        elites: (E,) the members that predict, the best ones first.
+        terminates: whether anything terminated in the data; if not, nothing ever does here.
+        varies: (S + 1,) the targets that are not constant in the data; the others keep their value.
+    """
+
+    elites: Tensor
+    terminates: Tensor
+    varies: Tensor
+
+    def __init__(
+        self,
+        state_dim: int,
+        action_dim: int,
+        net: Callable[[int, int, int], nn.Module] = EnsembleMLP,
+        members: int = 7,
+        elites: int = 5,
+    ) -> None:
+        super().__init__()
+        self.state_dim, self.action_dim, self.members = state_dim, action_dim, members
+        targets = state_dim + 1
+        self.inputs, self.targets = ZScore(state_dim + action_dim), ZScore(targets)
+        self.net = net(state_dim + action_dim, 2 * targets + 1, members)
+        self.lowest = nn.Parameter(torch.full((targets,), -10.0))  # bounds of the log variance
+        self.highest = nn.Parameter(torch.full((targets,), 0.5))
+        self.register_buffer("elites", torch.arange(min(elites, members)))
+        self.register_buffer("terminates", torch.tensor(False))
+        self.register_buffer("varies", torch.ones(targets, dtype=torch.bool))
+
+    @property
+    def noise_dim(self) -> int:
+        """Numbers for the next state, the reward, the choice of a member and termination."""
+        return self.state_dim + 3
+
+    def fit(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
+        """Fit the normalisers to N transitions; find constant targets and whether anything terminates."""
+        targets = _targets(states, next_states, rewards)
+        self.inputs.fit(torch.cat((states, actions), dim=-1))
+        self.targets.fit(targets)
+        self.varies.copy_(targets.amax(0) > targets.amin(0))
+        self.terminates.copy_(ends.any())
+
+    def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> Prediction:
+        """What the members, or those asked for, say about (M, B, S) states and (M, B, A) actions."""
+        x = self.inputs.normalize(torch.cat((states, actions), dim=-1))  # (M, B, S + A)
+        count = self.state_dim + 1
+        mean, log_variance, logit = self.net(x, members).split((count, count, 1), dim=-1)
+        log_variance = self.highest - F.softplus(self.highest - log_variance)
+        log_variance = self.lowest + F.softplus(log_variance - self.lowest)
+        return Prediction(mean * self.varies, log_variance, logit.squeeze(-1))
+
+    def nll(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> Tensor:
+        """(M, B) negative log-likelihood of transitions of shape (M, B, ...), in normalised units."""
+        predicted = self.predict(states, actions)
+        target = self.targets.normalize(_targets(states, next_states, rewards))
+        gaussian = gaussian_nll(predicted.mean, predicted.log_variance, target)
+        termination = F.binary_cross_entropy_with_logits(predicted.logit, ends, reduction="none")
+        return (gaussian * self.varies).sum(-1) + termination * self.terminates
+
+    def spread(self) -> Tensor:
+        """Width of the bounds of the log variance, of which a little belongs to the loss (Chua et al., appendix A.1)."""
+        return (self.highest - self.lowest).sum()
+
+    def choose_elites(self, errors: Tensor) -> None:
+        """Let the members with the lowest ``errors`` (M,) predict."""
+        self.elites.copy_(errors.argsort(stable=True)[: len(self.elites)])
+
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:
+        """One step by an elite drawn for each row; see ``Dynamics``.
+
+        ``info`` holds ``disagreement`` (B,), the standard deviation of the elites' means in units of the data's own,
+        and ``member`` (B,), which one predicted.
+        """
+        count = len(self.elites)
+        normal, choice, end = noise.split((self.state_dim + 1, 1, 1), dim=-1)
+        predicted = self.predict(state.expand(count, -1, -1), action.expand(count, -1, -1), self.elites)
+        drawn = _uniform(choice).mul(count).long().clamp(max=count - 1)  # (B,) place among the elites
+        mean, log_variance, logit = (part[drawn, torch.arange(len(state), device=state.device)] for part in predicted)
+        target = mean + (0.5 * log_variance).exp() * normal * self.varies  # (B, S + 1)
+        change, reward = self.targets.denormalize(target).split((self.state_dim, 1), dim=-1)
+        terminated = (_uniform(end) < logit.sigmoid()) & self.terminates
+        info = {"disagreement": self._disagreement(predicted.mean), "member": self.elites[drawn]}
+        return Outcome(state + change, reward.squeeze(-1), terminated, info)
+
+    def _disagreement(self, means: Tensor) -> Tensor:
+        """(B,) root mean square, over the targets that vary, of the standard deviation over members (E, B, S + 1)."""
+        return (means.var(0, correction=0).sum(-1) / self.varies.sum().clamp(min=1)).sqrt()
+
+
+def gaussian_nll(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
+    """-log N(target; mean, exp(log_variance)), entry by entry."""
+    return 0.5 * ((target - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
+
+
+def _targets(states: Tensor, next_states: Tensor, rewards: Tensor) -> Tensor:
+    """(..., S + 1) change of state and reward."""
+    return torch.cat((next_states - states, rewards[..., None]), dim=-1)
+
+
+def _uniform(normal: Tensor) -> Tensor:
+    """(B, 1) standard normal numbers as (B,) uniform ones."""
+    return torch.special.ndtr(normal.squeeze(-1))
