@@ -102,7 +102,7 @@ class GaussianEnsemble(nn.Module):
         return (gaussian * self.varies).sum(-1) + termination * self.terminates
 
     def spread(self) -> Tensor:
-        """Width of the bounds of the log variance, of which a little belongs to the loss (Chua et al., appendix A.1)."""
+        """Width of the bounds of the log variance, a little of which belongs to the loss (Chua et al., app. A.1)."""
         return (self.highest - self.lowest).sum()
 
     def choose_elites(self, errors: Tensor) -> None:

@@ -11,21 +11,19 @@ https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import EmptyDatasetError
-from genrl.data.goals import GoalLayout
 from genrl.data.normalizers import ZScore
 from genrl.data.samplers import WindowSampler
-from genrl.data.spaces import Leaves
+from genrl.methods.columns import EpisodeColumns
 from genrl.training.spec import DataSpec
 
 OBSERVED, ACTED = -2, -1  # two columns behind the model's: does this row hold a state, and does it hold a transition
 
 
-class Packing(nn.Module):
+class Packing(EpisodeColumns):
     """Codecs and normalisers of one data set.
 
     Attributes:
@@ -37,24 +35,12 @@ class Packing(nn.Module):
     varies: Tensor
 
     def __init__(self, spec: DataSpec) -> None:
-        super().__init__()
-        layout = GoalLayout.of(spec.observation_space)
-        self.spec, self.layout = spec, layout
-        self.copies_goal = spec.tied is not None
-        separate = tuple(leaf for leaf in layout.achieved if leaf not in layout.state and not self.copies_goal)
-        self.observation_codec = SpaceCodec(spec.observation_space, layout.state + separate)
-        self.state_codec = SpaceCodec(spec.observation_space, layout.state)
-        self.action_codec = SpaceCodec(spec.action_space, squash=True)
+        super().__init__(spec, squash=True)
         observed, acted = self.observation_codec.dim, self.action_codec.dim
         self.state = slice(0, self.state_codec.dim)
         self.action = slice(observed, observed + acted)
         self.reward, self.done = observed + acted, observed + acted + 1
         self.dim = observed + acted + 2
-        if spec.tied is not None:
-            self.achieved = list(spec.tied)
-        else:
-            sections = self.observation_codec.sections
-            self.achieved = [c for leaf in layout.achieved for c in range(sections[leaf].start, sections[leaf].stop)]
         self.normalizer = ZScore(self.dim)
         self.register_buffer("varies", torch.ones(self.dim, dtype=torch.bool))  # columns that are not constant
 
@@ -115,44 +101,8 @@ class Packing(nn.Module):
         done = raw[:, :-1, self.done] > 0.5  # (B, R - 1)
         ended = done.any(1)
         lengths = torch.where(ended, done.int().argmax(1) + 1, count - 1)
-        steps = torch.arange(count)
-        observed, acted = steps <= lengths[:, None], steps[:-1] < lengths[:, None]
-        transitions = raw[:, :-1][acted]  # (N, D)
-        last = lengths.cumsum(0) - 1
-        terminations = torch.zeros(len(transitions), dtype=torch.bool)
-        terminations[last] = ended
-        truncations = torch.zeros_like(terminations)
-        truncations[last] = ~ended
-        states = raw[observed][:, : self.action.start]
-        observations = self.observation_codec.decode(states)
-        if self.layout.desired:
-            observations |= SpaceCodec(self.spec.observation_space, self.layout.achieved).decode(
-                states[:, self.achieved]
-            )
-            observations |= self._desired(observations, lengths, goals)
-        return Episodes(
-            self.spec.observation_space,
-            self.spec.action_space,
-            observations,
-            self.action_codec.decode(transitions[:, self.action]),
-            transitions[:, self.reward].to(getattr(torch, self.spec.reward_dtype)),
-            terminations,
-            truncations,
-            lengths,
-            card=self.spec.card,
-        )
-
-    def _desired(self, observations: Leaves, lengths: Tensor, goals: Tensor | None) -> Leaves:
-        """The desired goal at every observation: what was asked for, or what the episode achieved at its end."""
-        if goals is None:
-            ends = (lengths + 1).cumsum(0) - 1
-            reached = {leaf: observations[leaf][ends] for leaf in self.layout.achieved}
-        else:
-            reached = SpaceCodec(self.spec.observation_space, self.layout.achieved).decode(goals.float())
-        return {
-            desired: torch.repeat_interleave(reached[achieved], lengths + 1, dim=0)
-            for achieved, desired in zip(self.layout.achieved, self.layout.desired, strict=True)
-        }
+        states, actions = raw[..., : self.action.start], raw[:, :-1, self.action]
+        return self.episodes(states, actions, raw[:, :-1, self.reward], lengths, ended, goals)
 
     def _raw(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) encoded rows in the data's own units, with the flags behind them."""
