@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from tqdm.auto import tqdm
@@ -99,6 +100,21 @@ def generate(method: Method, plan: Plan, progress: bool = False) -> Iterator[Epi
     rewards = rewards_of(method)
     for block in tqdm(plan.blocks(), unit="block", desc="synthesise", disable=not progress):
         yield plan.make(method, block, rewards)
+
+
+def at_least(method: Method, transitions: int, plan: Plan) -> Iterator[Episodes]:
+    """Whole blocks of ``plan.block_size`` episodes until they hold ``transitions``, however early episodes end.
+
+    Raises:
+        ConfigurationError: the method was never fitted.
+    """
+    rewards, made = rewards_of(method), 0
+    for index in count():
+        episodes = plan.make(method, Block(plan.seed, index, plan.block_size), rewards)
+        made += episodes.num_transitions
+        yield episodes
+        if made >= transitions:
+            return
 
 
 def sample(

@@ -33,10 +33,7 @@ class Shards:
 
     def write(self, index: int, episodes: Episodes) -> None:
         """Store one block."""
-        tensors = {name: getattr(episodes, name).contiguous() for name in _FIELDS}
-        for group in _GROUPS:
-            tensors |= {f"{group}/{path}": leaf.contiguous() for path, leaf in getattr(episodes, group).items()}
-        content = save(tensors)
+        content = save(to_tensors(episodes))
         digest = hashlib.sha256(content).hexdigest()
         partial = self.folder / f".{index:06d}-{os.getpid()}.partial"
         partial.write_bytes(content)
@@ -48,7 +45,7 @@ class Shards:
             content = path.read_bytes()
             if path.stem.partition("-")[2] == hashlib.sha256(content).hexdigest():
                 try:
-                    return _episodes(load(content), spec, card)
+                    return from_tensors(load(content), spec, card)
                 except (SafetensorError, KeyError):
                     pass
             path.unlink()
@@ -60,7 +57,16 @@ class Shards:
         return [index for index in range(count) if index not in there]
 
 
-def _episodes(tensors: Mapping[str, Tensor], spec: DataSpec, card: DatasetCard) -> Episodes:
+def to_tensors(episodes: Episodes) -> dict[str, Tensor]:
+    """All data of ``episodes`` under flat names, for storage; reset seeds, which synthetic ones have not, are left."""
+    tensors = {name: getattr(episodes, name).contiguous() for name in _FIELDS}
+    for group in _GROUPS:
+        tensors |= {f"{group}/{path}": leaf.contiguous() for path, leaf in getattr(episodes, group).items()}
+    return tensors
+
+
+def from_tensors(tensors: Mapping[str, Tensor], spec: DataSpec, card: DatasetCard) -> Episodes:
+    """The inverse of ``to_tensors``."""
     groups = {
         group: {name[len(group) + 1 :]: leaf for name, leaf in tensors.items() if name.startswith(f"{group}/")}
         for group in _GROUPS

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from genrl.data.randomness import generator
@@ -62,6 +63,40 @@ class RandomBatches:
             if rows:
                 parts.append(source.fetch(torch.randint(len(source), (rows,), generator=stream), stream))
         return parts[0] if len(parts) == 1 else concatenate_batches(parts)
+
+    def drawn_from(self, sources: Sequence[Sampler], rows: Sequence[int]) -> RandomBatches:
+        """The same stream over other ``sources``, each giving its ``rows``."""
+        return RandomBatches(sources, rows, self.per_epoch, self.key, self.begun)
+
+
+class ChangingBatches:
+    """Batches whose sources change as a fit goes on.
+
+    A batch is asked for only when the update before it is done, so ``choose`` meets the module as it is by then.
+
+    Args:
+        start: how long a pass is, and where it begins.
+        choose: the stream that the batch at a position is drawn from.
+    """
+
+    def __init__(self, start: RandomBatches, choose: Callable[[int], RandomBatches]) -> None:
+        self.start, self.choose = start, choose
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __iter__(self) -> Iterator[Any]:
+        first = self.start.begun()
+        for position in range(first, first + len(self)):
+            yield self.choose(position).at(position)
+
+
+@runtime_checkable
+class ChangesBatches(Protocol):
+    """A callback that has a say in what a fit trains on."""
+
+    def change_batches(self, trainer: Trainer, batches: Any) -> Any:
+        """What to train on instead of ``batches``, called once when a fit opens its data."""
 
 
 class FixedBatches:

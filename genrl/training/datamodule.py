@@ -11,7 +11,7 @@ import lightning as L
 from genrl.data.episodes import Episodes, concatenate, split
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
 from genrl.data.store import load
-from genrl.training.batches import FixedBatches, RandomBatches, shares
+from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, shares
 from genrl.training.module import Trainable
 
 
@@ -76,8 +76,8 @@ class EpisodesData(L.LightningDataModule):
         """All training episodes, those of every data set."""
         return self.train_parts[0] if len(self.train_parts) == 1 else concatenate(self.train_parts)
 
-    def train_dataloader(self) -> RandomBatches:
-        """Batches that mix all data sets by their weights."""
+    def train_dataloader(self) -> RandomBatches | ChangingBatches:
+        """Batches that mix all data sets by their weights, as callbacks that change batches want them."""
         trainer = self.trainer
         assert trainer is not None
         samplers = [self._module.sampler(part) for part in self.train_parts]
@@ -85,7 +85,11 @@ class EpisodesData(L.LightningDataModule):
         rows = shares(self.batch_size, weights)
         progress = trainer.fit_loop.epoch_loop.batch_progress.total
         key = (self.seed, "train", trainer.global_rank)
-        return RandomBatches(samplers, rows, self.batches_per_epoch, key, begun=lambda: progress.ready)
+        batches = RandomBatches(samplers, rows, self.batches_per_epoch, key, begun=lambda: progress.ready)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, ChangesBatches):
+                batches = callback.change_batches(trainer, batches)
+        return batches
 
     def val_dataloader(self) -> FixedBatches | list[Any]:
         """Always the same batches of held-out episodes; nothing where none are held out."""
