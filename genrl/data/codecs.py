@@ -39,6 +39,10 @@ class LeafCodec(nn.Module, ABC):
     def decode(self, columns: Tensor) -> Tensor:
         """(..., dim) to (..., *shape) in native dtype, inside the space."""
 
+    def native(self, columns: Tensor) -> Tensor:
+        """(..., dim) columns in the space's own units, not squashed; differentiable."""
+        return columns
+
     def flat(self, values: Tensor) -> Tensor:
         """(..., *shape) to (..., size)."""
         return values.reshape(*values.shape[: values.ndim - len(self.shape)], math.prod(self.shape))
@@ -88,9 +92,13 @@ class SquashedBoxCodec(BoxCodec):
         unit = (self.flat(values) - self.centre) / self.radius
         return torch.atanh(unit.clamp(-SATURATION, SATURATION)).float()
 
+    def native(self, columns: Tensor) -> Tensor:
+        """(..., dim) to (..., dim) between the bounds; differentiable."""
+        return torch.tanh(columns.to(self.low.dtype)) * self.radius + self.centre
+
     def decode(self, columns: Tensor) -> Tensor:
         """(..., dim) to (..., *shape) in native dtype, inside the bounds."""
-        return super().decode(torch.tanh(columns.to(self.low.dtype)) * self.radius + self.centre)
+        return super().decode(self.native(columns))
 
 
 class CategoryCodec(LeafCodec):
@@ -210,6 +218,10 @@ class SpaceCodec(nn.Module):
         if x.shape[-1] != self.dim:
             raise AlignmentError(f"Rows to decode have {self.dim} columns, not {x.shape[-1]}.")
         return {path: codec.decode(x[..., self.sections[path]]) for path, codec in self._leaves()}
+
+    def native(self, x: Tensor) -> Tensor:
+        """Rows (..., D) as the columns of a codec that does not squash, (..., D) float32; differentiable."""
+        return torch.cat([codec.native(x[..., self.sections[path]]).float() for path, codec in self._leaves()], -1)
 
     def _leaves(self) -> list[tuple[str, LeafCodec]]:
         return list(zip(self.paths, self.codecs, strict=True))  # type: ignore[arg-type]

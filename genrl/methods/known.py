@@ -20,6 +20,16 @@ class Given(NamedTuple):
     returns: Tensor
 
 
+def without_returns(given: Given) -> Given:
+    """The same without the wish for a return."""
+    return given._replace(returns=torch.full_like(given.returns, torch.nan))
+
+
+def joined(one: Given, other: Given) -> Given:
+    """Two batches of conditions as one."""
+    return Given(*(torch.cat(pair) for pair in zip(one, other, strict=True)))
+
+
 class CompletionNet(nn.Module):
     """A sequence network that sees the given entries, and which they are, beside the noisy ones.
 

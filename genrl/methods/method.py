@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
+from genrl.training.batches import Sampler
 from genrl.training.module import Trainable
+from genrl.training.spec import DataSpec
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,32 @@ class Method(Trainable):
             length: transitions in an episode, fewer where the model ends it.
             batch_size: episodes denoised at once; it changes nothing beyond rounding.
         """
+
+
+class Composite(Method):
+    """A method made of parts that were fitted before: there is nothing left to fit, and no part is copied.
+
+    Subclasses set ``spec`` to that of the part whose data they make, at the end of their constructor.
+    """
+
+    seed = 0
+
+    def build(self, spec: DataSpec) -> None:
+        """Nothing: the parts are built."""
+
+    def statistics(self, episodes: Episodes) -> NoReturn:
+        """Refused, as ``sampler`` is."""
+        self._refuse()
+
+    def sampler(self, episodes: Episodes) -> Sampler:
+        """Refused.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ConfigurationError(
+            f"{type(self).__name__} is made of fitted parts and has nothing to fit; fit its parts."
+        )

@@ -104,6 +104,23 @@ class Packing(EpisodeColumns):
         states, actions = raw[..., : self.action.start], raw[:, :-1, self.action]
         return self.episodes(states, actions, raw[:, :-1, self.reward], lengths, ended, goals)
 
+    def states(self, rows: Tensor) -> Tensor:
+        """(..., R, S + G) states of normalised rows (..., R, D), in the data's own units; differentiable.
+
+        They are as learners take them: where observations hold goals, the columns of the state are followed by the
+        goal, which is what the window achieves at its end.
+        """
+        states = self.normalizer.denormalize(rows)[..., : self.action.start]
+        if not self.layout.desired:
+            return states
+        goal = states[..., -1:, self.achieved].expand(*states.shape[:-1], len(self.achieved))
+        return torch.cat((states, goal), dim=-1)
+
+    def actions(self, columns: Tensor) -> Tensor:
+        """(..., A) normalised columns of actions to the data's own units, (..., A); differentiable."""
+        scale, shift = self.normalizer.scale[self.action], self.normalizer.shift[self.action]
+        return self.action_codec.native(columns * scale + shift)
+
     def _raw(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) encoded rows in the data's own units, with the flags behind them."""
         rows = torch.zeros(episodes.num_transitions + len(episodes), self.dim + 2)

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
+from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.grids import karras
+from genrl.diffusion.guidance import Moment
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.samplers import SAMPLERS
-from genrl.training.module import Setting
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,24 @@ class Sampling(Setting):
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """Denoise from ``eps`` (B, ...) of unit variance to data (B, ...)."""
-        grid = karras(self.steps, self.sigma_min, self.sigma_max, self.rho)
-        return SAMPLERS[self.solver](denoiser, eps * self.sigma_max, grid, condition, noise, **self.options)
+        return SAMPLERS[self.solver](denoiser, eps * self.sigma_max, self.grid, condition, noise, **self.options)
+
+    def again(
+        self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
+    ) -> Tensor:
+        """Noise data (B, ...) by the last ``level`` (0 to 1) of the grid's steps with ``eps``, and denoise them anew."""
+        grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
+        return SAMPLERS[self.solver](denoiser, rows + float(grid[0]) * eps, grid, condition, noise, **self.options)
+
+    @property
+    def grid(self) -> Tensor:
+        """(steps + 1,) noise levels, the last one 0."""
+        return karras(self.steps, self.sigma_min, self.sigma_max, self.rho)
+
+    def moment(self, sigma: float) -> Moment:
+        """How far along the grid a noise level is: Karras' steps are even in sigma^(1 / rho)."""
+        low, high = (bound ** (1 / self.rho) for bound in (self.sigma_min, self.sigma_max))
+        here = sigma ** (1 / self.rho)
+        if high == low:
+            return Moment(sigma, 0.0, 0.0)
+        return Moment(sigma, min(max((high - here) / (high - low), 0.0), 1.0), here / self.rho / (high - low))

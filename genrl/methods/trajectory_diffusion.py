@@ -24,16 +24,17 @@ from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.normalizers import ZScore
 from genrl.data.randomness import generator
 from genrl.data.samplers import Windows, WindowSampler
-from genrl.diffusion.denoiser import Denoiser, EDMPrediction
+from genrl.diffusion.denoiser import Denoiser, EDMPrediction, Estimator
 from genrl.diffusion.gaussian import GaussianResidual
 from genrl.diffusion.grids import karras
+from genrl.diffusion.guidance import ClassifierFree
 from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
 from genrl.diffusion.samplers import euler
 from genrl.diffusion.schedules import LogNormal
 from genrl.methods.copying import CopyingCheck
-from genrl.methods.known import CompletionNet, Given, draw_patterns
+from genrl.methods.known import CompletionNet, Given, draw_patterns, joined, without_returns
 from genrl.methods.method import Block, Method
 from genrl.methods.packing import OBSERVED, Packing
 from genrl.methods.sampling import Sampling
@@ -43,6 +44,9 @@ from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
 
 MOST_WINDOWS = 50_000  # that the covariance is taken from
+
+Steer = Callable[[Estimator], Estimator]
+"""A wrapper around the denoiser of windows (B, R, D), which leads them somewhere: see ``genrl.diffusion.guidance``."""
 
 
 class TrajectoryDiffusion(Method):
@@ -175,8 +179,13 @@ class TrajectoryDiffusion(Method):
         *,
         length: int | None = None,
         batch_size: int | None = None,
+        steer: Steer | None = None,
     ) -> Episodes:
         """Episodes of ``length`` transitions (a window's horizon by default), stitched from windows where longer.
+
+        Args:
+            block, conditions, length, batch_size: as for every method.
+            steer: leads every window while it is denoised.
 
         Raises:
             ConditionError: an unknown condition, a wrong shape, a goal for an episode that is not one window long, or
@@ -191,7 +200,7 @@ class TrajectoryDiffusion(Method):
         parts = []
         for first in range(0, block.size, batch_size or block.size):
             part = slice(first, min(first + (batch_size or block.size), block.size))
-            rows = self._rollout(noise.part(first), part.stop - first, conditions.rows(part), length)
+            rows = self._rollout(noise.part(first), part.stop - first, conditions.rows(part), length, steer)
             goals = conditions.goal[part] if conditions.goal is not None else None
             parts.append(self.packing.unpack(rows[:, : length + 1], goals))
         return concatenate(parts)
@@ -214,29 +223,36 @@ class TrajectoryDiffusion(Method):
                 f"The condition 'known' covers one window: ask for at most {self.horizon} transitions, not {length}."
             )
 
-    def _rollout(self, noise: BlockNoise, batch: int, conditions: Conditions, length: int) -> Tensor:
+    def _rollout(
+        self, noise: BlockNoise, batch: int, conditions: Conditions, length: int, steer: Steer | None
+    ) -> Tensor:
         """(B, R', D) normalised rows, R' > length: windows that each go on from the last rows of the one before."""
         given = self._given(batch, conditions)
-        rows = self._window(noise, 0, given)
+        rows = self._window(noise, 0, given, steer)
         window = 1
         while rows.shape[1] < length + 1:
             entries = torch.full_like(given.entries, torch.nan)
             entries[:, : self.overlap] = rows[:, -self.overlap :]
             returns = self._return_left(conditions, rows[:, : -self.overlap])
-            fresh = self._window(noise, window, Given(entries, returns))
+            fresh = self._window(noise, window, Given(entries, returns), steer)
             rows, window = torch.cat((rows, fresh[:, self.overlap :]), dim=1), window + 1
         return rows
 
-    def _window(self, noise: BlockNoise, window: int, given: Given) -> Tensor:
+    def _window(self, noise: BlockNoise, window: int, given: Given, steer: Steer | None) -> Tensor:
         """One batch of windows (B, R, D) that keep the given entries."""
         start = window * (self.sampling.steps + 1)  # every window has its own range of noise steps
         eps = noise(start, given.entries)
-        plain = self.guidance == 1.0 or bool(given.returns.isnan().all())
-        denoiser = self.denoiser if plain else Guided(self.denoiser, self.guidance)
+        denoiser = self.led(given, steer)
         rows = self.sampling(
             Inpaint(denoiser, given.entries, noise=eps), eps, given, lambda step, like: noise(start + step, like)
         )
         return torch.where(self.packing.varies | ~given.entries.isnan(), rows, 0.0)  # constant columns stay constant
+
+    def led(self, given: Given, steer: Steer | None = None) -> Estimator:
+        """The denoiser, led to the returns where some are given, and by ``steer``."""
+        plain = self.guidance == 1.0 or bool(given.returns.isnan().all())
+        led = self.denoiser if plain else ClassifierFree(self.denoiser, self.guidance, without_returns, joined)
+        return led if steer is None else steer(led)
 
     @torch.no_grad()
     def watch(self, noise: BlockNoise, batch: int, look: Callable[[Tensor, float], None], frames: int = 24) -> None:
@@ -275,20 +291,6 @@ class TrajectoryDiffusion(Method):
             return torch.full((len(rows), 1), torch.nan, device=rows.device)
         earned = self.packing.normalizer.denormalize(rows)[..., self.packing.reward].sum(1)
         return self.return_scale.normalize((conditions.returns.float().to(rows.device) - earned)[:, None])
-
-
-class Guided:
-    """Classifier-free guidance on the return: D_u + w (D_c - D_u) (Ho and Salimans 2022, arXiv 2207.12598)."""
-
-    def __init__(self, denoiser: Denoiser, weight: float) -> None:
-        self.denoiser, self.path, self.weight = denoiser, denoiser.path, weight
-
-    def __call__(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
-        """(B, R, D) at time ``t`` to the guided estimate, both branches in one call."""
-        without = condition._replace(returns=torch.full_like(condition.returns, torch.nan))
-        both = Given(*(torch.cat(pair) for pair in zip(condition, without, strict=True)))
-        conditional, free = self.denoiser(x.repeat(2, 1, 1), t, both).chunk(2)
-        return torch.lerp(free, conditional, self.weight)
 
 
 def make_net(factory: Callable[..., nn.Module], dim: int, condition_dim: int, rows: int) -> nn.Module:

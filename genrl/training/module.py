@@ -16,6 +16,7 @@ from torch import nn
 from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.randomness import generator
+from genrl.data.setting import Setting
 from genrl.training.batches import Sampler
 from genrl.training.space_support import SpaceSupport
 from genrl.training.spec import DataSpec
@@ -23,15 +24,12 @@ from genrl.training.spec import DataSpec
 FORMAT_VERSION = 1
 
 
-class Setting:
-    """Base of frozen dataclasses that a module takes as one argument, such as how a model is sampled."""
-
-
 class Trainable(L.LightningModule, ABC):
     """A Lightning module that is built from the data it is fitted to.
 
     Subclasses keep every constructor argument as an attribute of the same name (as scikit-learn's estimators do), so
-    that the configuration can be read back; network factories are ``functools.partial`` objects over a class.
+    that the configuration can be read back; network factories are ``functools.partial`` objects over a class. An
+    argument may be another fitted Trainable, whose weights then are part of this one's.
 
     Attributes:
         takes: the spaces that the module can be built for; all others are refused.
@@ -118,16 +116,24 @@ class Trainable(L.LightningModule, ABC):
                 " words, classes, or functools.partial over a class."
             ) from error
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add everything that is needed to rebuild this module, as primitives."""
-        assert self.spec is not None
-        checkpoint["genrl"] = {
+    def header(self) -> dict[str, Any]:
+        """Everything that is needed to rebuild this module but its weights, as primitives.
+
+        Raises:
+            ConfigurationError: the module was never fitted, or an argument cannot be stored.
+        """
+        if self.spec is None:
+            raise ConfigurationError(f"This {type(self).__name__} was never fitted; fit or load it first.")
+        return {
             "format": FORMAT_VERSION,
             "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
             "configuration": self.configuration(),
             "spec": self.spec.to_json(),
-            "random_state": torch.random.get_rng_state(),
         }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add everything that is needed to rebuild this module, as primitives."""
+        checkpoint["genrl"] = {**self.header(), "random_state": torch.random.get_rng_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume on other data; restore the random state that dropout draws from."""
@@ -184,6 +190,8 @@ def _find(class_path: str) -> Any:
 
 
 def _to_primitive(value: Any) -> Any:
+    if isinstance(value, Trainable):  # a module made of others that were fitted before
+        return {"fitted": value.header()}
     if isinstance(value, functools.partial):  # over a class, or over jsonargparse's instantiator with the class behind
         target = next((part for part in (value.func, *value.args) if inspect.isclass(part)), None)
         if target is None:
@@ -205,6 +213,8 @@ def _to_primitive(value: Any) -> Any:
 
 
 def _from_primitive(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"fitted"}:
+        return rebuild(value["fitted"])  # its weights come with those of the module around it
     if isinstance(value, dict) and set(value) == {"class_path", "init_args"}:
         target = _find(value["class_path"])
         arguments = {name: _from_primitive(part) for name, part in value["init_args"].items()}

@@ -1,0 +1,72 @@
+"""Policy-guided diffusion: trajectories that a target policy could have taken, from a model of other policies' data.
+
+Source: "Policy-Guided Diffusion" (Jackson et al. 2024), https://arxiv.org/abs/2404.06356. A trajectory diffusion model of
+the behaviour data is sampled under the target policy's score, grad_a log pi(a | s), on the action entries alone. With
+the score of a policy cloned from the data subtracted, the data's own preference is divided out (section 4.2, as in
+STITCH-OPE).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from genrl.data.errors import ConfigurationError
+from genrl.diffusion.guidance import Gradient, combined
+from genrl.methods.scores import PolicyScore
+from genrl.methods.steered import Guidance, Steered
+from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+
+
+class PolicyGuidedDiffusion(Steered):
+    """Windows of ``method``, led by ``policy``.
+
+    Args:
+        method: a fitted trajectory diffusion model.
+        policy: a fitted learner with ``log_prob(states, actions)`` or ``mean(states)``.
+        guidance: how strongly, and where gradients are taken.
+        behaviour: a learner fitted to the same data by cloning; led away from, with weight ``guidance.behaviour``.
+
+    Raises:
+        ConfigurationError: a part was never fitted, or was fitted to other spaces than the model.
+    """
+
+    def __init__(
+        self,
+        method: TrajectoryDiffusion,
+        policy: nn.Module,
+        guidance: Guidance = Guidance(),  # noqa: B008 (frozen)
+        behaviour: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        for agent in (policy, behaviour):
+            require_same_spaces(method, agent)
+        self.policy, self.behaviour = policy, behaviour
+        self.adopt(method, guidance)
+
+    def gradient(self) -> Gradient:
+        """The target policy's score, less the behaviour policy's where there is one."""
+        target = PolicyScore(self.method.packing, self.policy)
+        if self.behaviour is None:
+            return target
+        away = PolicyScore(self.method.packing, self.behaviour)
+        return combined([(1.0, target), (-self.guidance.behaviour, away)])
+
+
+def require_same_spaces(method: TrajectoryDiffusion, agent: nn.Module | None) -> None:
+    """Refuse an agent of another world.
+
+    Raises:
+        ConfigurationError: it was never fitted, or its spaces differ from the model's.
+    """
+    if agent is None:
+        return
+    theirs, ours = getattr(agent, "spec", None), method.spec
+    if theirs is None or ours is None:
+        who = agent if theirs is None else method
+        raise ConfigurationError(f"This {type(who).__name__} was never fitted; fit or load it first.")
+    for name in ("observation_space", "action_space"):
+        if getattr(theirs, name) != getattr(ours, name):
+            raise ConfigurationError(
+                f"The {type(agent).__name__} was fitted to {name.replace('_', ' ')} {getattr(theirs, name)}, the"
+                f" {type(method).__name__} to {getattr(ours, name)}; fit both to data of one environment."
+            )

@@ -1,0 +1,89 @@
+"""A trajectory diffusion model that an agent leads while it samples: the part that all such methods share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes
+from genrl.data.setting import Setting
+from genrl.diffusion.denoiser import Estimator
+from genrl.diffusion.guidance import Diagnostics, Gradient, Guided, Posterior, Schedule
+from genrl.methods.method import Block, Composite
+from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+
+
+@dataclass(frozen=True)
+class Guidance(Setting):
+    """How an agent leads a model.
+
+    Attributes:
+        schedule: strength over noise levels, see ``genrl.diffusion.guidance``.
+        noisy: take gradients at the noisy window instead of its denoised estimate.
+        normalize: divide the gradient by its norm over the whole window.
+        behaviour: weight of the behaviour policy, which is led away from where one is given.
+    """
+
+    schedule: Schedule = Posterior()  # noqa: RUF009 (frozen)
+    noisy: bool = False
+    normalize: bool = False
+    behaviour: float = 1.0
+
+
+class Steered(Composite):
+    """A fitted trajectory diffusion model under guidance.
+
+    Attributes:
+        method: the model.
+        guidance: how it is led.
+        watched: what guidance did in the last block, call by call.
+    """
+
+    method: TrajectoryDiffusion
+    guidance: Guidance
+    watched: Diagnostics
+
+    def adopt(self, method: TrajectoryDiffusion, guidance: Guidance) -> None:
+        """Take over the model's data and conditions.
+
+        Raises:
+            ConfigurationError: the model was never fitted.
+        """
+        self.method, self.guidance, self.watched = method, guidance, Diagnostics()
+        method.header()
+        self.spec = method.spec
+
+    @abstractmethod
+    def gradient(self) -> Gradient:
+        """Where to."""
+
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """Strength of guidance against the denoiser's own updates in the last block."""
+        return self.watched.summary()
+
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> Episodes:
+        """The model's episodes, led; conditions and errors are those of ``TrajectoryDiffusion.synthesize``."""
+        watched, gradient, sampling = Diagnostics(), self.gradient(), self.method.sampling
+
+        def steer(denoiser: Estimator) -> Estimator:
+            return Guided(
+                denoiser,
+                gradient,
+                lambda sigma: self.guidance.schedule(sampling.moment(sigma)),
+                noisy=self.guidance.noisy,
+                normalize=self.guidance.normalize,
+                watch=watched,
+            )
+
+        episodes = self.method.synthesize(block, conditions, length=length, batch_size=batch_size, steer=steer)
+        self.watched = watched
+        return episodes
