@@ -62,8 +62,20 @@ class Composite(Method):
     def build(self, spec: DataSpec) -> None:
         """Nothing: the parts are built."""
 
+    def configure_model(self) -> NoReturn:
+        """Lightning's hook at the beginning of a fit: refused, as everything that belongs to one."""
+        self._refuse()
+
+    def training_step(self, batch: object, batch_index: int) -> NoReturn:
+        """Refused."""
+        self._refuse()
+
+    def configure_optimizers(self) -> NoReturn:
+        """Refused."""
+        self._refuse()
+
     def statistics(self, episodes: Episodes) -> NoReturn:
-        """Refused, as ``sampler`` is."""
+        """Refused."""
         self._refuse()
 
     def sampler(self, episodes: Episodes) -> Sampler:

@@ -1,9 +1,8 @@
 """Policy-guided diffusion: trajectories that a target policy could have taken, from a model of other policies' data.
 
-Source: "Policy-Guided Diffusion" (Jackson et al. 2024), https://arxiv.org/abs/2404.06356. A trajectory diffusion model of
-the behaviour data is sampled under the target policy's score, grad_a log pi(a | s), on the action entries alone. With
-the score of a policy cloned from the data subtracted, the data's own preference is divided out (section 4.2, as in
-STITCH-OPE).
+Source: "Policy-Guided Diffusion" (Jackson et al. 2024), https://arxiv.org/abs/2404.06356. A trajectory diffusion model
+of the behaviour data is sampled under the target policy's score, grad_a log pi(a | s), on the action entries alone.
+With the score of a policy cloned from the data subtracted, the data's own preference is divided out.
 """
 
 from __future__ import annotations

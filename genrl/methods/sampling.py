@@ -46,7 +46,7 @@ class Sampling(Setting):
     def again(
         self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
     ) -> Tensor:
-        """Noise data (B, ...) by the last ``level`` (0 to 1) of the grid's steps with ``eps``, and denoise them anew."""
+        """Noise data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the grid's steps, and denoise them."""
         grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
         return SAMPLERS[self.solver](denoiser, rows + float(grid[0]) * eps, grid, condition, noise, **self.options)
 

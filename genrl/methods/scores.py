@@ -98,7 +98,7 @@ class ValueScore:
     def __init__(self, packing: Packing, critic: object) -> None:
         if not isinstance(critic, HasValue):
             raise ConfigurationError(
-                f"{type(critic).__name__} has no action_value(states, actions) to climb; take TD3BC, IQL or another critic."
+                f"{type(critic).__name__} has no action_value(states, actions) to climb; take TD3BC or IQL."
             )
         self.packing, self.critic = packing, critic
 
