@@ -16,12 +16,9 @@ import numpy as np
 
 from genrl.data.errors import UnsupportedSpaceError
 
-REACHED = 0.45
-"""Distance at which PointMaze takes a goal for reached."""
-
 
 class Body(Protocol):
-    """What one family of environments knows of its states: rows [state, goal] of S + G float64 numbers.
+    """What one family of environments knows of its states: rows of S float64 numbers, an observation without its goal.
 
     Attributes:
         angles: (S,) bool, which columns of the state are angles in radians.
@@ -35,13 +32,13 @@ class Body(Protocol):
         """The simulation."""
 
     def faults(self, states: np.ndarray) -> dict[str, np.ndarray]:
-        """Why no episode goes on from some of ``states`` (B, S + G): reason -> (B,) bool."""
+        """Why no episode goes on from some of ``states`` (B, S): reason -> (B,) bool."""
 
     def hidden(self, states: np.ndarray) -> np.ndarray:
         """(B,) bool: the observation does not tell what happens next, so the state cannot be restored."""
 
-    def step(self, state: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """Next state (S,), reward and termination of one state (S + G,) and action (A,)."""
+    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """Next state (S,), reward and termination of one state (S,), action (A,) and goal (G,), which may be empty."""
 
 
 def never(env: Any) -> bool:
@@ -95,7 +92,7 @@ class Locomotion:
         """A velocity was clipped."""
         return (np.abs(states[:, self.positions :]) == self.clip).any(1)
 
-    def step(self, state: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
+    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
         """The environment's own step."""
         self._put(state)
         observation, reward, terminated, _, _ = self.env.step(action)
@@ -114,7 +111,7 @@ class Locomotion:
 
 
 class PointMaze:
-    """Gymnasium-Robotics' ball in a maze: place and velocity, and then the goal."""
+    """Gymnasium-Robotics' ball in a maze: its state is place and velocity, the goal is told apart."""
 
     def __init__(self, env: Any) -> None:
         self.env, self.ball = env, env.point_env
@@ -127,33 +124,26 @@ class PointMaze:
         return self.ball.data
 
     def faults(self, states: np.ndarray) -> dict[str, np.ndarray]:
-        """The ball's centre inside a wall or outside the maze; at the goal, where that ends the episode."""
-        ended = np.full(len(states), not self.env.continuing_task) & self._reached(states)
-        return {"inside a wall": self._inside_wall(states), "after the episode's end": ended}
-
-    def hidden(self, states: np.ndarray) -> np.ndarray:
-        """The goal is reached and another one has been drawn, which only the next observation shows."""
-        redrawn = self.env.continuing_task and self.env.reset_target and len(self.env.maze.unique_goal_locations) > 1
-        return np.full(len(states), redrawn) & self._reached(states)
-
-    def step(self, state: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """The ball's own step, and the maze's reward and termination."""
-        data, goal = self.mujoco, state[4:]
-        data.qpos[:], data.qvel[:] = state[:2], state[2:4]
-        data.qacc_warmstart[:] = 0
-        ball = self.ball.step(action)[0]
-        reward = self.env.compute_reward(ball[:2], goal, {})
-        return ball, float(reward), bool(self.env.compute_terminated(ball[:2], goal, {}))
-
-    def _reached(self, states: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(states[:, :2] - states[:, 4:], axis=1) <= REACHED
-
-    def _inside_wall(self, states: np.ndarray) -> np.ndarray:
+        """The ball's centre inside a wall or outside the maze."""
         maze, (rows, columns) = self.env.maze, self.walls.shape
         row = np.floor((maze.y_map_center - states[:, 1]) / maze.maze_size_scaling)
         column = np.floor((states[:, 0] + maze.x_map_center) / maze.maze_size_scaling)
         outside = (row < 0) | (row >= rows) | (column < 0) | (column >= columns)
-        return outside | self.walls[np.where(outside, 0, row).astype(int), np.where(outside, 0, column).astype(int)]
+        walled = self.walls[np.where(outside, 0, row).astype(int), np.where(outside, 0, column).astype(int)]
+        return {"inside a wall": outside | walled}
+
+    def hidden(self, states: np.ndarray) -> np.ndarray:
+        """Nothing is."""
+        return np.zeros(len(states), bool)
+
+    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """The ball's own step, and the maze's reward and termination."""
+        data = self.mujoco
+        data.qpos[:], data.qvel[:] = state[:2], state[2:]
+        data.qacc_warmstart[:] = 0
+        after = self.ball.step(action)[0]
+        terminated = self.env.compute_terminated(after[:2], goal, {})
+        return after, float(self.env.compute_reward(after[:2], goal, {})), bool(terminated)
 
 
 GYMNASIUM, ROBOTICS = "gymnasium.envs.mujoco.", "gymnasium_robotics."

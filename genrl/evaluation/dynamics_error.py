@@ -126,7 +126,7 @@ def dynamics_error(data: Episodes, real: Episodes, seed: int = 0, most: int = MO
     chosen = torch.randperm(data.num_transitions, generator=generator(seed, "dynamics error"))[:most].sort().values
     before = {path: leaf[data.observation_rows[chosen]] for path, leaf in data.observations.items()}
     after = {path: leaf[data.observation_rows[chosen] + 1] for path, leaf in data.observations.items()}
-    here = simulator.towards(simulator.goals_of(before))
+    here = simulator.towards(simulator.goals_of(after))
     states = here.states(before)
     outcome = here.step(states, _actions(data, simulator)[chosen])
     faults = {reason: int(mask.sum()) for reason, mask in here.faults(states).items()}

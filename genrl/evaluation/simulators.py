@@ -79,7 +79,11 @@ class Simulator:
             raise ConfigurationError(f"The environment {spec.id} cannot be made here: {error}") from error
 
     def towards(self, goals: Tensor) -> Simulator:
-        """The same simulator for B rows with these goals (B, G), which stay where they are."""
+        """The same simulator for B rows whose steps are rewarded by these goals (B, G).
+
+        A step's goal is the one in the observation *after* it: an environment that draws a new goal when one is reached
+        shows it only then.
+        """
         bound = copy.copy(self)
         bound.goals = goals
         return bound
@@ -101,24 +105,16 @@ class Simulator:
         return self._columns(observations, self.layout.desired)
 
     def faults(self, states: Tensor) -> dict[str, Tensor]:
-        """Why some of ``states`` (B, S) are no states of a running episode: reason -> (B,) bool.
-
-        Raises:
-            ConditionError: goals are needed and there are not B of them.
-        """
-        rows = self._rows(states)
+        """Why some of ``states`` (B, S) are no states of a running episode: reason -> (B,) bool."""
+        rows = states.double().numpy()
         broken = ~np.isfinite(rows).all(1)
         reasons = self.body.faults(np.where(broken[:, None], 0.0, rows))
         masks = {"not finite": broken} | {reason: mask & ~broken for reason, mask in reasons.items()}
         return {reason: torch.from_numpy(mask) for reason, mask in masks.items()}
 
     def hidden(self, states: Tensor) -> Tensor:
-        """(B,) bool: the observation leaves out what the next step of the state (B, S) depends on.
-
-        Raises:
-            ConditionError: goals are needed and there are not B of them.
-        """
-        return torch.from_numpy(self.body.hidden(self._rows(states)))
+        """(B,) bool: the observation leaves out what the next step of the state (B, S) depends on."""
+        return torch.from_numpy(self.body.hidden(states.double().numpy()))
 
     def step(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Outcome:
         """One step from each of B states by actions (B, A); nothing about it is random.
@@ -130,14 +126,15 @@ class Simulator:
             ConditionError: goals are needed and there are not B of them.
         """
         impossible = torch.stack([*self.faults(state).values()]).any(0)
-        rows, controls = self._rows(state), action.numpy().astype(self.env.action_space.dtype)
+        rows, controls = state.double().numpy(), action.numpy().astype(self.env.action_space.dtype)
+        goals = self._goals(len(rows))
         after, rewards = np.full(state.shape, np.nan), np.full(len(rows), np.nan)
         ends, unstable = np.zeros((2, len(rows)), bool)
         warnings = self.body.mujoco.warning.number
         with _without_log():
             for row in (~impossible).nonzero().flatten().tolist():
                 warnings[:] = 0
-                following, reward, ended = self.body.step(rows[row], controls[row])
+                following, reward, ended = self.body.step(rows[row], controls[row], goals[row])
                 if warnings.any() or not np.isfinite(following).all():
                     unstable[row] = True
                 else:
@@ -150,17 +147,17 @@ class Simulator:
             {"impossible": impossible | diverged, "unstable": diverged},
         )
 
-    def _rows(self, states: Tensor) -> np.ndarray:
-        """(B, S + G) states and goals, float64."""
+    def _goals(self, count: int) -> np.ndarray:
+        """(B, G) float64."""
         if not self.layout.desired:
-            return states.double().numpy()
-        if self.goals is None or len(self.goals) != len(states):
+            return np.zeros((count, 0))
+        if self.goals is None or len(self.goals) != count:
             given = "none" if self.goals is None else len(self.goals)
             raise ConditionError(
-                f"{len(states)} states in an environment with goals need as many goals, not {given}: name them with "
+                f"{count} states in an environment with goals need as many goals, not {given}: name them with "
                 "Simulator.towards."
             )
-        return torch.cat((states.double(), self.goals.double()), dim=-1).numpy()
+        return self.goals.double().numpy()
 
     def _columns(self, observations: Leaves, leaves: tuple[str, ...]) -> Tensor:
         spaces = leaf_spaces(self.env.observation_space)

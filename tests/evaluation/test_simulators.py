@@ -53,7 +53,7 @@ def halves(data: Episodes, simulator: Simulator):
     """The simulator towards the goals, states, actions and next states of all transitions."""
     rows = data.observation_rows
     states = simulator.states(data.observations)
-    here = simulator.towards(simulator.goals_of(data.observations)[rows])
+    here = simulator.towards(simulator.goals_of(data.observations)[rows + 1])
     return here, states[rows], data.actions[""], states[rows + 1]
 
 
@@ -132,23 +132,25 @@ def test_a_ball_inside_a_wall_is_impossible():
     places = rng.uniform(-2.6, 2.6, (2000, 2))
     centres, sizes = model.geom_pos[boxes, :2], model.geom_size[boxes, :2]
     inside = (np.abs(places[:, None] - centres) <= sizes).all(-1).any(-1) | (np.abs(places) > 2.5).any(-1)
-    simulator = Simulator(env).towards(torch.full((2000, 2), 9.0))
+    simulator = Simulator(env)
     states = torch.from_numpy(np.concatenate((places, np.zeros((2000, 2))), axis=1))
     assert simulator.faults(states)["inside a wall"].tolist() == inside.tolist()
     assert 0.1 < inside.mean() < 0.9
 
 
-def test_goals_that_are_reached():
-    """A maze that ends there has no state behind; one that draws another goal does not say which until later."""
+def test_a_goal_that_was_drawn_anew_is_the_one_in_the_next_observation():
+    data = played(MAZE, {"continuing_task": True, "reset_target": True}, episodes=4)
+    here, states, actions, _ = halves(data, Simulator.of(data.card))
+    before = here.goals_of(data.observations)[data.observation_rows]
+    assert (before != here.goals).any()
+    assert torch.equal(here.step(states, actions).reward, data.rewards)
+
+
+def test_every_row_has_its_goal():
     states, goals = torch.tensor([[-1.0, 1.0, 0.0, 0.0]] * 2), torch.tensor([[-1.0, 1.4], [1.0, -1.0]])
-    ends = Simulator(make_env(MAZE, {"continuing_task": False})).towards(goals)
-    assert ends.faults(states)["after the episode's end"].tolist() == [True, False]
-    assert ends.hidden(states).tolist() == [False, False]
-    draws = Simulator(make_env(MAZE, {"continuing_task": True, "reset_target": True})).towards(goals)
-    assert draws.hidden(states).tolist() == [True, False]
-    stays = Simulator(make_env(MAZE)).towards(goals)
-    assert not stays.hidden(states).any()
-    assert stays.step(states, torch.zeros(2, 2)).reward.tolist() == [1.0, 0.0]
+    outcome = Simulator(make_env(MAZE, {"continuing_task": False})).towards(goals).step(states, torch.zeros(2, 2))
+    assert outcome.reward.tolist() == [1.0, 0.0]
+    assert outcome.terminated.tolist() == [True, False]
     with pytest.raises(ConditionError, match="2 states in an environment with goals need as many goals, not none"):
         Simulator(make_env(MAZE)).step(states, torch.zeros(2, 2))
 
