@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrl.data.normalizers import ZScore
+from genrl.data.normalizers import NEGLIGIBLE, ZScore
 from genrl.dynamics.protocol import Outcome
 from genrl.nets.ensemble_mlp import EnsembleMLP
 
@@ -81,7 +81,8 @@ class GaussianEnsemble(nn.Module):
         targets = _targets(states, next_states, rewards)
         self.inputs.fit(torch.cat((states, actions), dim=-1))
         self.targets.fit(targets)
-        self.varies.copy_(targets.amax(0) > targets.amin(0))
+        size = torch.cat((states, rewards[:, None]), dim=-1).abs().amax(0)  # a difference is as exact as its terms
+        self.varies.copy_(targets.amax(0) - targets.amin(0) > NEGLIGIBLE * size)
         self.terminates.copy_(ends.any())
 
     def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> Prediction:
