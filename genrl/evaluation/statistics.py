@@ -62,6 +62,29 @@ def bootstrap(
     return Interval(value, float(bounds.low), float(bounds.high))
 
 
+def bootstrap_ratio(sums: ArrayLike, counts: ArrayLike, confidence: float = CONFIDENCE, seed: int = 0) -> Interval:
+    """Mean of n clusters' members together, ``sums.sum() / counts.sum()``, with its interval over the n clusters.
+
+    Members of a cluster, such as the transitions of an episode, depend on one another, so clusters are drawn whole.
+    """
+    totals, sizes = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    value = float(totals.sum() / sizes.sum()) if sizes.sum() else np.nan
+    if sizes.size < 2:
+        return Interval(value, np.nan, np.nan)
+    bounds = stats.bootstrap(
+        (totals, sizes),
+        lambda total, size, axis: total.sum(axis) / size.sum(axis),
+        n_resamples=RESAMPLES // 5,
+        batch=max(1, 10_000_000 // sizes.size),
+        paired=True,
+        confidence_level=confidence,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(value, float(bounds.low), float(bounds.high))
+
+
 def paired_gain(arm: ArrayLike, control: ArrayLike, confidence: float = CONFIDENCE, seed: int = 0) -> Interval:
     """Interquartile mean of ``arm - control`` over the same n seeds, with its bootstrap interval.
 

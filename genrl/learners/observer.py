@@ -85,26 +85,34 @@ class Observer(nn.Module):
         state, goal = columns.split((self.state.dim, self.goal.dim), dim=-1)
         return torch.cat((self.state.normalize(state), self.goal.normalize(goal)), dim=-1)
 
+    def encode(self, leaves: Leaves, goal: Tensor | None = None) -> Tensor:
+        """Leaves (B, *shape) to [state, goal] columns (B, D) in the data's units; ``goal`` as in ``forward``.
+
+        Raises:
+            ConditionError: a goal is needed and there is none, or it is not (B, G).
+        """
+        state = self.state.encode(leaves)
+        goals = self._desired(leaves) if goal is None else self._given(goal, state)
+        return torch.cat((state, goals), dim=-1)  # (B, D)
+
     def forward(self, leaves: Leaves, goal: Tensor | None = None) -> Tensor:
         """Leaves (B, *shape) to (B, D); ``goal`` (B, G), in the data's units, takes the place of the desired one.
 
         Raises:
             ConditionError: a goal is needed and there is none, or it is not (B, G).
         """
-        state = self.state(leaves)
-        goals = self._desired(leaves) if goal is None else self._given(goal, state)
-        return torch.cat((state, goals), dim=-1)  # (B, D)
+        return self.normalize(self.encode(leaves, goal))
 
     def _desired(self, leaves: Leaves) -> Tensor:
         paths = self.goal.codec.paths
         if not paths:
-            return self.goal(leaves)
+            return self.goal.encode(leaves)
         if not self.layout.desired:
             raise ConditionError(
                 "These observations hold no desired goal; pass Conditions(goal=...), a state to be reached, or learn "
                 "from an environment with goals."
             )
-        return self.goal({path: leaves[asked] for path, asked in zip(paths, self.layout.desired, strict=True)})
+        return self.goal.encode({path: leaves[asked] for path, asked in zip(paths, self.layout.desired, strict=True)})
 
     def _given(self, goal: Tensor, state: Tensor) -> Tensor:
         if goal.shape != (len(state), self.goal.dim):
@@ -112,4 +120,4 @@ class Observer(nn.Module):
                 f"The condition 'goal' must be ({len(state)}, {self.goal.dim}), not {tuple(goal.shape)}: one goal for "
                 "each observation, in the units of the achieved goal."
             )
-        return self.goal.normalize(goal.to(state))
+        return goal.to(state)
