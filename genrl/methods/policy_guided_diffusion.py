@@ -11,6 +11,7 @@ from torch import nn
 
 from genrl.data.errors import ConfigurationError
 from genrl.diffusion.guidance import Gradient, combined
+from genrl.methods.method import Method
 from genrl.methods.scores import PolicyScore
 from genrl.methods.steered import Guidance, Steered
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -51,7 +52,7 @@ class PolicyGuidedDiffusion(Steered):
         return combined([(1.0, target), (-self.guidance.behaviour, away)])
 
 
-def require_same_spaces(method: TrajectoryDiffusion, agent: nn.Module | None) -> None:
+def require_same_spaces(method: Method, agent: object | None) -> None:
     """Refuse an agent of another world.
 
     Raises:

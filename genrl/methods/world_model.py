@@ -1,0 +1,194 @@
+"""An autoregressive world model: an ensemble of one-step dynamics, the baseline of policy-guided diffusion.
+
+Sources: "Policy-Guided Diffusion" (Jackson et al. 2024), https://arxiv.org/abs/2404.06356, section 5.3, for the
+comparison; MBPO (Janner et al. 2019), https://arxiv.org/abs/1906.08253, for model and training. What it makes by a
+policy is ``Imagination``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from genrl.data.batch import Transitions
+from genrl.data.codecs import SpaceCodec
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
+from genrl.data.normalizers import ZScore
+from genrl.data.randomness import generator
+from genrl.data.samplers import TransitionSampler
+from genrl.dynamics.ensemble import GaussianEnsemble
+from genrl.methods.columns import EpisodeColumns
+from genrl.methods.method import Block, Method
+from genrl.nets.ensemble_mlp import EnsembleMLP
+from genrl.training.schedule import warmup_cosine
+from genrl.training.space_support import NUMBERS, SpaceSupport
+from genrl.training.spec import DataSpec
+
+BOUNDS_WEIGHT = 0.01
+"""Weight of the width of the variance bounds in the loss (Chua et al. 2018, appendix A.1)."""
+
+FAR = 2.0
+"""A state counts as far out at this multiple of the largest distance from the mean in the data, column by column."""
+
+
+class BootstrapSampler:
+    """Transitions for M members: item i is one transition for each, drawn with replacement once and for all.
+
+    Every member has a data set of its own, of as many transitions (Chua et al. 2018, section 4).
+
+    Args:
+        transitions: what to draw from.
+        members: M.
+        seed: of the draw.
+    """
+
+    def __init__(self, transitions: TransitionSampler, members: int, seed: int) -> None:
+        self.transitions, self.members = transitions, members
+        total = len(transitions)
+        self.table = torch.randint(total, (total, members), generator=generator(seed, "bootstrap"))
+
+    def __len__(self) -> int:
+        return len(self.transitions)
+
+    def fetch(self, index: Tensor, generator: torch.Generator | None = None) -> Transitions:
+        """The items at ``index`` (B,): every field is (B, M, ...)."""
+        drawn = self.transitions.fetch(self.table[index.cpu()].flatten())
+        return Transitions(
+            **{name: field.unflatten(0, (len(index), self.members)) for name, field in vars(drawn).items()}
+        )
+
+
+class WorldModel(Method):
+    """p(s', r, done | s, a) by an ensemble of Gaussians, and real states to start from.
+
+    It makes no data by itself, for that takes a policy: ``Imagination`` is the method made of both.
+
+    Args:
+        net: network from columns to columns for all members at once.
+        members: networks in the ensemble.
+        elites: how many of them predict, those with the lowest held-out error.
+        starts: real states kept as beginnings of rollouts, drawn with replacement;
+        lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
+        weight_decay: of AdamW.
+        seed: of initial weights, of the members' data and of the states to start from.
+
+    Attributes:
+        ensemble: the dynamics, over ``columns``.
+        start_states: (K, S) columns.
+        start_goals: (K, G) columns of the goal that was desired there; G is 0 where the space holds none.
+        low, high: (S,) values beyond which a state is far out.
+    """
+
+    takes = SpaceSupport(observations=NUMBERS)
+    understands: ClassVar[frozenset[str]] = frozenset()
+    start_states: Tensor
+    start_goals: Tensor
+    low: Tensor
+    high: Tensor
+    held_out: Tensor
+
+    def __init__(
+        self,
+        net: Callable[[int, int, int], nn.Module] = EnsembleMLP,
+        members: int = 7,
+        elites: int = 5,
+        starts: int = 4096,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 1 <= elites <= members:
+            raise ConfigurationError(f"{elites} elites cannot be chosen from {members} members; take 1 to {members}.")
+        if starts < 1:
+            raise ConfigurationError(f"Rollouts begin at real states: keep at least one, not {starts}.")
+        self.net, self.members, self.elites, self.starts = net, members, elites, starts
+        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+
+    def build(self, spec: DataSpec) -> None:
+        """Columns of the data's spaces, the ensemble over them, and room for states to start from."""
+        self.columns = EpisodeColumns(spec, squash=False)
+        self.goal_codec = SpaceCodec(spec.observation_space, self.columns.layout.desired)
+        state, action = self.columns.observation_codec.dim, self.columns.action_codec.dim
+        self.ensemble = GaussianEnsemble(state, action, self.net, self.members, self.elites)
+        self.register_buffer("start_states", torch.zeros(self.starts, state))
+        self.register_buffer("start_goals", torch.zeros(self.starts, self.goal_codec.dim))
+        self.register_buffer("low", torch.full((state,), -torch.inf))
+        self.register_buffer("high", torch.full((state,), torch.inf))
+        self.register_buffer("held_out", torch.zeros(self.members), persistent=False)  # errors summed over batches
+
+    def statistics(self, episodes: Episodes) -> None:
+        """Fit the normalisers, draw the states to start from, and find what is far out."""
+        everything = self._transitions(episodes).fetch(torch.arange(episodes.num_transitions))
+        self.ensemble.fit(*_fields(everything))
+        drawn = torch.randint(len(everything.rewards), (self.starts,), generator=generator(self.seed, "starts"))
+        self.start_states.copy_(everything.observations[drawn])
+        goals = self.goal_codec.encode(episodes.observations)
+        self.start_goals.copy_(goals[episodes.observation_rows[drawn]])
+        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
+
+    def _fit_bounds(self, states: Tensor) -> None:
+        """Bounds from all states (R, S), at least ten standard deviations from the mean."""
+        normalizer = ZScore(states.shape[1]).fit(states)
+        reach = FAR * normalizer.normalize(states).abs().amax(0).clamp(min=5.0)
+        self.low.copy_(normalizer.denormalize(-reach))
+        self.high.copy_(normalizer.denormalize(reach))
+
+    def sampler(self, episodes: Episodes) -> BootstrapSampler:
+        """A bootstrap of the transitions for each member, in the data's own units."""
+        return BootstrapSampler(self._transitions(episodes), self.members, self.seed)
+
+    def _transitions(self, episodes: Episodes) -> TransitionSampler:
+        states = self.columns.observation_codec.encode(episodes.observations)
+        return TransitionSampler(states, self.columns.action_codec.encode(episodes.actions), episodes)
+
+    def training_step(self, batch: Transitions, batch_index: int) -> Tensor:
+        """Negative log-likelihood of what followed, averaged over members, each on its own transitions."""
+        nll = self.ensemble.nll(*(field.transpose(0, 1) for field in _fields(batch))).mean()
+        self.log("train_loss", nll.detach(), prog_bar=True)
+        return nll + BOUNDS_WEIGHT * self.ensemble.spread()
+
+    def validation_step(self, batch: Transitions, batch_index: int) -> None:
+        """The same on held-out transitions, equal ones for all members; the best members become the elites.
+
+        They are chosen before anything looks at the weights, so that the weights that are kept as the best ones, and
+        those in a checkpoint, come with elites of their own.
+        """
+        same = (field[:, 0].expand(self.members, *field[:, 0].shape) for field in _fields(batch))
+        errors = self.ensemble.nll(*same).mean(1)  # (M,)
+        self.held_out = errors + (self.held_out if batch_index else 0.0)
+        self.ensemble.choose_elites(self.held_out)
+        self.log("val_loss", errors.mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine decay over the whole fit."""
+        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
+        return warmup_cosine(optimizer, self.planned_steps())
+
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> NoReturn:
+        """Refused.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            f"A {type(self).__name__} makes no data without a policy to act in it: take Imagination(world_model,"
+            " policy), or name the policy's checkpoint with --guide."
+        )
+
+
+def _fields(batch: Transitions) -> tuple[Tensor, ...]:
+    """States, actions, next states, rewards and ends, in the order that the ensemble takes them."""
+    return batch.observations, batch.actions, batch.next_observations, batch.rewards, batch.terminated
