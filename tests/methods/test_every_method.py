@@ -6,18 +6,22 @@ import torch
 from genrl.data.conditions import Conditions
 from genrl.data.errors import ConditionError
 from genrl.methods.method import Block, Method
-from genrl.training.fit import fit
-from tests.methods.toy_methods import METHODS, assert_close, linear, walks
+from tests.methods.toy_methods import COMPOSED, METHODS, assert_close, linear, ready, walks
 
 
-@pytest.fixture(scope="module", params=METHODS.values(), ids=METHODS.keys())
+@pytest.fixture(scope="module", params=[*METHODS, *COMPOSED])
 def fitted(request) -> Method:
-    return fit(request.param(), linear(), 5, progress=False)
+    return ready(request.param, linear())
 
 
-@pytest.fixture(scope="module", params=METHODS.values(), ids=METHODS.keys())
+@pytest.fixture(scope="module", params=[*METHODS, *COMPOSED])
 def with_goals(request) -> Method:
-    return fit(request.param(), walks(), 5, progress=False)
+    return ready(request.param, walks())
+
+
+def understood(method: Method, **wishes: torch.Tensor) -> Conditions:
+    """Those of the wishes that the method understands."""
+    return Conditions(**{name: value for name, value in wishes.items() if name in method.understands})
 
 
 def test_a_block_is_its_seed_and_index(fitted):
@@ -36,7 +40,8 @@ def test_a_smaller_block_is_the_beginning_of_a_larger_one(fitted):
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_the_batch_size_changes_nothing_beyond_rounding(fitted, batch_size):
-    wishes = Conditions(start=torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), returns=torch.arange(8.0))
+    start = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    wishes = understood(fitted, start=start, returns=torch.arange(8.0))
     one = fitted.synthesize(Block(0, 0, 8), wishes)
     assert_close(one, fitted.synthesize(Block(0, 0, 8), wishes, batch_size=batch_size), atol=1e-5)
 
@@ -47,12 +52,11 @@ def test_a_start_is_kept(fitted):
     torch.testing.assert_close(made.observations[""][made.observation_starts], start, atol=1e-5, rtol=0)
 
 
-def test_a_start_is_kept_in_columns_that_never_changed_in_the_data(fitted):
+@pytest.mark.parametrize("name", METHODS)
+def test_a_start_is_kept_in_columns_that_never_changed_in_the_data(name):
     data = linear()
     data.observations[""][:, 1] = 0.5
-    method = fit(
-        type(fitted)(**{name: getattr(fitted, name) for name in fitted.configuration()}), data, 3, progress=False
-    )
+    method = ready(name, data)
     start = torch.randn(6, 2)
     made = method.synthesize(Block(0, 0, 6), Conditions(start=start))
     torch.testing.assert_close(made.observations[""][made.observation_starts], start, atol=1e-5, rtol=0)
@@ -61,7 +65,11 @@ def test_a_start_is_kept_in_columns_that_never_changed_in_the_data(fitted):
     torch.testing.assert_close(made.observations[""][rest, 1], torch.full((int(rest.sum()),), 0.5))
 
 
-def test_known_entries_are_kept(fitted):
+def test_known_entries_are_kept_or_refused(fitted):
+    if "known" not in fitted.understands:
+        with pytest.raises(ConditionError, match="does not understand the condition 'known'"):
+            fitted.synthesize(Block(0, 0, 5), Conditions(known=torch.zeros(5, 1, 1)))
+        return
     packing, data = fitted.packing, linear(seed=5)
     raw = packing.normalizer.denormalize(packing.pack(data)[:, : packing.dim]).reshape(len(data), -1, packing.dim)
     known = torch.full((len(data), fitted.rows, packing.dim), torch.nan)
@@ -101,7 +109,8 @@ def test_conditions_are_refused_by_name(fitted):
         ("known", torch.zeros(3, 1, 1)),
         ("returns", torch.zeros(3, 1)),
     ):
-        with pytest.raises(ConditionError, match=rf"'{wrong}' must be \(B.*not"):
+        expected = rf"'{wrong}' must be \(B.*not" if wrong in fitted.understands else f"not understand .*'{wrong}'"
+        with pytest.raises(ConditionError, match=expected):
             fitted.synthesize(Block(0, 0, 3), Conditions(**{wrong: value}))
     with pytest.raises(ConditionError, match="'start' has 2 rows for a batch of 3"):
         fitted.synthesize(Block(0, 0, 3), Conditions(start=torch.zeros(2, 2)))

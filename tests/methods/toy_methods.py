@@ -11,14 +11,20 @@ import torch
 from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
+from genrl.learners.bc import BC
+from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
+from genrl.methods.world_model import WorldModel
+from genrl.nets.ensemble_mlp import EnsembleMLP
+from genrl.nets.mlp import MLP
 from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.temporal_transformer import TemporalTransformer
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.nets.window_mlp import WindowMLP
+from genrl.training.fit import fit
 
 FEW = Sampling(steps=10)  # with fewer, Heun magnifies rounding at its lowest noise levels
 WINDOWS = partial(TrajectoryDiffusion, horizon=4, overlap=2, sampling=FEW)
@@ -30,6 +36,22 @@ METHODS: dict[str, Callable[[], Method]] = {
     ),
     "transition": partial(TransitionDiffusion, net=partial(ResidualMLP, width=16, layers=1), sampling=FEW),
 }
+WORLD_MODEL = partial(WorldModel, net=partial(EnsembleMLP, width=16, layers=1), starts=64)
+TRAINED: dict[str, Callable[[], Method]] = METHODS | {"world-model": WORLD_MODEL}
+
+
+def imagined(data: Episodes) -> Imagination:
+    """A world model of ``data`` and a policy cloned from them."""
+    model, policy = WORLD_MODEL(), BC(net=partial(MLP, width=16))
+    return Imagination(*(fit(part, data, 5, progress=False) for part in (model, policy)), horizon=4)
+
+
+COMPOSED: dict[str, Callable[[Episodes], Method]] = {"imagination": imagined}
+
+
+def ready(name: str, data: Episodes) -> Method:
+    """A method of either list, ready to synthesise."""
+    return COMPOSED[name](data) if name in COMPOSED else fit(METHODS[name](), data, 5, progress=False)
 
 
 class InterruptionError(Exception):

@@ -23,7 +23,7 @@ from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 from genrl.training.module import FORMAT_VERSION, Trainable, read_header, rebuild
 from genrl.training.spec import DataSpec, fingerprint
-from tests.methods.toy_methods import METHODS, assert_close, equal_weights, line, linear, walks
+from tests.methods.toy_methods import METHODS, TRAINED, assert_close, equal_weights, line, linear, walks
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def shapes(module: nn.Module) -> dict:
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("make", METHODS.values(), ids=METHODS.keys())
+@pytest.mark.parametrize("make", TRAINED.values(), ids=TRAINED.keys())
 def test_partials_survive(make):
     module = make()
     assert shapes(rebuilt(module)) == shapes(module)
