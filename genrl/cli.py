@@ -30,10 +30,21 @@ def typed(target: str, *, positional: bool = False) -> Callable[[str, list[str]]
         from jsonargparse import auto_cli
 
         return auto_cli(
-            _find(target), args=args, prog=prog, as_positional=positional, exit_on_error=False, allow_abbrev=False
+            _find(target),
+            args=[underscored(argument) for argument in args],
+            prog=prog,
+            as_positional=positional,
+            exit_on_error=False,
+            allow_abbrev=False,
         )
 
     return run
+
+
+def underscored(argument: str) -> str:
+    """``--guidance-scale=2`` is ``--guidance_scale=2``: both spellings of an option are taken."""
+    name, equals, value = argument.partition("=")
+    return name.replace("-", "_").replace("__", "--", 1) + equals + value if argument.startswith("--") else argument
 
 
 def raw(target: str) -> Callable[[str, list[str]], Any]:
@@ -49,6 +60,7 @@ COMMANDS = {
     "synthesize": Command("make a data set with a fitted method", typed("genrl.synthesis.command:synthesize")),
     "evaluate": Command("return, success and score of a policy", typed("genrl.evaluation.commands:evaluate")),
     "report": Command("compare two data sets", typed("genrl.evaluation.commands:report", positional=True)),
+    "dynamics": Command("errors of the dynamics", typed("genrl.evaluation.commands:dynamics", positional=True)),
     "verify": Command("check a data set with Minari's reader", typed("genrl.data.verify:verify", positional=True)),
     "demo": Command("the whole job in a few minutes", typed("genrl.demo.command:demo")),
 }

@@ -78,7 +78,8 @@ class Published(Setting):
 class Posterior(Setting):
     """w = scale V(sigma), V = sigma^2 / (1 + sigma^2) the variance of x_0 given x_t for data of unit variance.
 
-    At scale 1 this is the estimate under the product of data and exp(E), exactly so where both are Gaussian.
+    At scale 1 this is, to first order, the estimate under the product of data and exp(E): exactly so for Gaussian data
+    of unit variance and a linear E.
     """
 
     scale: float = 1.0
@@ -155,6 +156,8 @@ class Guided:
         weight: w at a noise level.
         noisy: take the gradient at the noisy state instead of the estimate.
         normalize: divide each sample's gradient by its norm; a gradient of zero stays zero.
+        substeps: parts into which the shift is divided, each with a gradient of its own where the last one led: a
+            strong pull then ends at the top of E instead of beyond it.
         watch: told of every call.
     """
 
@@ -166,10 +169,11 @@ class Guided:
         *,
         noisy: bool = False,
         normalize: bool = False,
+        substeps: int = 1,
         watch: Diagnostics | None = None,
     ) -> None:
-        self.denoiser, self.path = denoiser, denoiser.path
-        self.gradient, self.weight, self.noisy, self.normalize, self.watch = gradient, weight, noisy, normalize, watch
+        self.denoiser, self.path, self.gradient, self.weight = denoiser, denoiser.path, gradient, weight
+        self.noisy, self.normalize, self.substeps, self.watch = noisy, normalize, substeps, watch
 
     def __call__(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
         """(B, ...) noisy data at scalar time ``t`` to the guided estimate of x_0."""
@@ -179,8 +183,11 @@ class Guided:
         weight = self.weight(t)
         if weight == 0:
             return x0
-        raw = self.gradient(x if self.noisy else x0)
-        shift = weight * (unit(raw) if self.normalize else raw)
+        begin = x if self.noisy else x0
+        shift, raw = torch.zeros_like(x0), torch.zeros_like(x0)
+        for _ in range(self.substeps):
+            raw = self.gradient(begin + shift)
+            shift = shift + weight / self.substeps * (unit(raw) if self.normalize else raw)
         if self.watch is not None:
             self.watch.add(t, shift, x0 - x, raw)
         return x0 + shift

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.guidance import Diagnostics, Gradient, Guided, Posterior, Schedule
@@ -22,13 +23,19 @@ class Guidance(Setting):
         schedule: strength over noise levels, see ``genrl.diffusion.guidance``.
         noisy: take gradients at the noisy window instead of its denoised estimate.
         normalize: divide the gradient by its norm over the whole window.
+        substeps: gradients taken for one shift, each where the last one led; strong guidance needs more than one.
         behaviour: weight of the behaviour policy, which is led away from where one is given.
     """
 
     schedule: Schedule = Posterior()  # noqa: RUF009 (frozen)
     noisy: bool = False
     normalize: bool = False
+    substeps: int = 1
     behaviour: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.substeps < 1:
+            raise ConfigurationError(f"Guidance takes at least one substep, not {self.substeps}.")
 
 
 class Steered(Composite):
@@ -81,6 +88,7 @@ class Steered(Composite):
                 lambda sigma: self.guidance.schedule(sampling.moment(sigma)),
                 noisy=self.guidance.noisy,
                 normalize=self.guidance.normalize,
+                substeps=self.guidance.substeps,
                 watch=watched,
             )
 

@@ -13,8 +13,10 @@ from genrl.data.conditions import Conditions
 from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
 from genrl.methods.method import Method
 from genrl.methods.sampling import Sampling
+from genrl.methods.steered import Guidance
 from genrl.synthesis import synthesize as synthesis
 from genrl.synthesis.generate import Plan
+from genrl.synthesis.lead import lead, renoised, scaled
 from genrl.training.checkpoint import load
 
 
@@ -29,6 +31,13 @@ def synthesize(
     returns: float | None = None,
     conditions: Path | None = None,
     sampling: dict[str, Any] | None = None,
+    guide: Path | None = None,
+    critic: Path | None = None,
+    behaviour: Path | None = None,
+    guidance_scale: float | None = None,
+    guidance: Guidance = Guidance(),  # noqa: B008 (frozen)
+    renoise: str | None = None,
+    renoising: dict[str, Any] | None = None,
     block_size: int = 256,
     batch_size: int | None = None,
     processes: int = 1,
@@ -50,6 +59,15 @@ def synthesize(
         returns: return wanted of every episode.
         conditions: instead, an npz file with arrays named start, goal, returns, ... of one row per episode.
         sampling: other settings of the sampler than those fitted with, e.g. --sampling.steps 16.
+        guide: checkpoint of a learner whose policy the data are to be for: it leads a diffusion model, and acts in a
+            world model.
+        critic: instead, checkpoint of a learner whose action value the data are to climb.
+        behaviour: beside a guide, checkpoint of a learner that clones the data's own policy, to be led away from.
+        guidance_scale: strength of guidance.
+        guidance: how the agent leads, e.g. --guidance.normalize true or
+            --guidance.schedule genrl.diffusion.guidance.Published.
+        renoise: id of real data to vary instead, under an amplified return (GTA).
+        renoising: how, e.g. --renoising.level 0.5 or --renoising.amplify 1.3.
         block_size: episodes in a block, the unit of randomness and of resuming.
         batch_size: episodes generated at once; whole blocks by default.
         processes: how many make blocks at the same time.
@@ -63,6 +81,14 @@ def synthesize(
         raise CheckpointError(f"{method} holds a {type(model).__name__}, which acts and makes no data.")
     if sampling:
         _resample(model, sampling)
+    agents = {name: path for name, path in (("guide", guide), ("critic", critic), ("behaviour", behaviour)) if path}
+    guidance = scaled(guidance, guidance_scale)
+    if agents:
+        model = lead(model, {name: load(path, device) for name, path in agents.items()}, guidance)
+    elif guidance != Guidance():
+        raise ConfigurationError("Guidance needs an agent that leads: give its checkpoint with --guide or --critic.")
+    elif renoise is not None:
+        model = renoised(model, renoise, renoising or {}, root)
     wishes = _same_for_all(episodes, start, goal, returns) if conditions is None else _read(conditions)
     plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
     return synthesis.synthesize(

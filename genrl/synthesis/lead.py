@@ -1,0 +1,74 @@
+"""Methods put together for a synthesis: a fitted model under the agents that lead it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genrl.data.errors import CheckpointError, ConfigurationError
+from genrl.learners.learner import Learner
+from genrl.methods.gta import GTA
+from genrl.methods.imagination import Imagination
+from genrl.methods.method import Method
+from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
+from genrl.methods.steered import Guidance
+from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
+from genrl.methods.world_model import WorldModel
+from genrl.training.module import Trainable
+
+LED = ({"guide"}, {"guide", "behaviour"}, {"critic"})
+"""What may lead a diffusion model together."""
+
+
+def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> Method:
+    """``model`` under agents: a guide, with or without a behaviour policy to be led away from, or a critic.
+
+    Raises:
+        CheckpointError: an agent is no learner.
+        ConfigurationError: the model cannot be led, or not by these.
+    """
+    for name, agent in agents.items():
+        if not isinstance(agent, Learner):
+            raise CheckpointError(f"The {name} must be a learner; a {type(agent).__name__} does not act.")
+    if isinstance(model, WorldModel) and set(agents) == {"guide"}:
+        return Imagination(model, agents["guide"])  # type: ignore[arg-type]
+    if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
+        raise ConfigurationError(
+            f"A {type(model).__name__} cannot be led by {' and '.join(agents)}: a diffusion model takes a guide, a"
+            " guide and a behaviour, or a critic; a world model takes a guide."
+        )
+    if "critic" in agents:
+        return ValueGuidedDiffusion(model, agents["critic"], guidance)
+    return PolicyGuidedDiffusion(model, agents["guide"], guidance, agents.get("behaviour"))
+
+
+def scaled(guidance: Guidance, scale: float | None) -> Guidance:
+    """``guidance`` of another strength; None leaves it.
+
+    Raises:
+        ConfigurationError: its schedule has no scale.
+    """
+    if scale is None:
+        return guidance
+    schedule: Any = guidance.schedule
+    try:
+        return replace(guidance, schedule=replace(schedule, scale=scale))
+    except TypeError as error:
+        raise ConfigurationError(f"The schedule {schedule} has no scale; set its own arguments.") from error
+
+
+def renoised(model: Method, data: str, settings: Mapping[str, Any], root: Path | None) -> GTA:
+    """Real data ``data`` varied by ``model``.
+
+    Raises:
+        ConfigurationError: the model is no diffusion model, or a setting is not one of GTA's.
+    """
+    if not isinstance(model, TrajectoryDiffusion):
+        raise ConfigurationError(f"A {type(model).__name__} cannot vary real data; take a diffusion model.")
+    try:
+        return GTA(model, data, root=None if root is None else str(root), **settings)
+    except TypeError as error:
+        raise ConfigurationError(f"Renoising takes level, amplify and weight, not {dict(settings)}.") from error
