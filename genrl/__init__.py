@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from genrl.data.store import save as save_dataset
     from genrl.data.verify import verify
     from genrl.data.waypoint import WaypointPolicy
+    from genrl.evaluation.dynamics_error import dynamics_error
     from genrl.evaluation.evaluate import evaluate
+    from genrl.evaluation.likelihood import policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.learners.bc import BC
@@ -61,8 +63,10 @@ _HOMES = {
     "Conditions": "genrl.data.conditions:Conditions",
     "Sampling": "genrl.methods.sampling:Sampling",
     # evaluation
+    "dynamics_error": "genrl.evaluation.dynamics_error:dynamics_error",
     "evaluate": "genrl.evaluation.evaluate:evaluate",
     "plot": "genrl.evaluation.plots:trajectories",
+    "policy_likelihood": "genrl.evaluation.likelihood:policy_likelihood",
     "report": "genrl.evaluation.quality:quality_report",
 }
 
@@ -80,6 +84,7 @@ __all__ = [
     "WaypointPolicy",
     "WindowMLP",
     "collect",
+    "dynamics_error",
     "evaluate",
     "fit",
     "info",
@@ -87,6 +92,7 @@ __all__ = [
     "load_dataset",
     "make_env",
     "plot",
+    "policy_likelihood",
     "report",
     "sample",
     "save",

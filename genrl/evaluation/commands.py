@@ -1,4 +1,4 @@
-"""``genrl collect``, ``genrl evaluate`` and ``genrl report``."""
+"""``genrl collect``, ``genrl evaluate``, ``genrl report`` and ``genrl dynamics``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gymnasium.envs.registration import EnvSpec
 
@@ -19,8 +19,12 @@ from genrl.data.locate import existing_path
 from genrl.data.reader import Reader
 from genrl.data.store import load, save
 from genrl.evaluation import evaluate as evaluating
+from genrl.evaluation.dynamics_error import MOST
+from genrl.evaluation.dynamics_report import DynamicsReport, dynamics_report, error_curves
 from genrl.evaluation.policies import make_policy
 from genrl.evaluation.quality import HORIZON, quality_report
+from genrl.learners.learner import Learner
+from genrl.training.checkpoint import load as load_checkpoint
 from genrl.training.checkpoint import read_file
 from genrl.training.module import read_header
 from genrl.training.spec import DataSpec
@@ -153,6 +157,36 @@ def report(
     """
     unseen = None if held_out is None else load(held_out, root)
     return quality_report(load(real, root), load(synthetic, root), out, unseen, horizon)
+
+
+def dynamics(
+    data: str,
+    real: str,
+    policy: Path | None = None,
+    out: Path | None = None,
+    most: int = MOST,
+    seed: int = 0,
+    root: Path | None = None,
+) -> DynamicsReport:
+    """Take the transitions of a data set again in the simulator; tell how far off they are, and how likely its actions.
+
+    Beside it stand the real data, whose error is that of rounding, and the real data with their actions shuffled.
+
+    Args:
+        data: id of the data set to be measured, such as a synthetic one.
+        real: id of real data of the same environment, which errors are measured by.
+        policy: a genrl checkpoint of a learner, under which the log-likelihood of the actions is told.
+        out: a picture of the distributions of errors (.png, .pdf or .svg).
+        most: transitions taken again; of more, so many are drawn.
+        seed: of that draw.
+        root: folder of data sets; Minari's own by default.
+    """
+    learner = None if policy is None else load_checkpoint(policy)
+    result = dynamics_report(load(data, root), load(real, root), cast(Learner | None, learner), seed, most)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        error_curves(result.errors).savefig(out, dpi=160)
+    return result
 
 
 def _card(policy: str, data: str | None, root: Path | None) -> DatasetCard | None:
