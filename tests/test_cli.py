@@ -14,13 +14,15 @@ import torch
 import yaml
 
 from genrl.cli import COMMANDS, main
+from genrl.data.errors import ConfigurationError
 from genrl.data.store import load as load_data
 from genrl.learners.learner import Learner
 from genrl.methods.method import Block, Method
+from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
+MAZE, HOPPER, CHEETAH = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0", "mujoco/halfcheetah/medium-v0"
 QUIET = ["--progress", "false"]
 
 
@@ -33,6 +35,8 @@ def root(tmp_path_factory) -> Path:
     assert main(["collect", *maze, "--episodes", "8", "--max_steps", "40", "--out", MAZE, *common]) == 0
     hopper = ["--env", "Hopper-v5", "--policy", "random", "--episodes", "20", "--out", HOPPER]
     assert main(["collect", *hopper, *common]) == 0
+    cheetah = ["--env", "HalfCheetah-v5", "--policy", "random", "--episodes", "8", "--max_steps", "40"]
+    assert main(["collect", *cheetah, "--out", CHEETAH, *common]) == 0
     return folder
 
 
@@ -69,7 +73,10 @@ def test_every_shipped_configuration_fits(config: Path, root, tmp_path):
     assert networks
     assert all(network["init_args"]["width"] == 16 for network in networks)
     assert "val_loss" in (folder / "metrics.csv").read_text()
-    if isinstance(module, Method):
+    if isinstance(module, WorldModel):
+        with pytest.raises(ConfigurationError, match="makes no data without a policy"):
+            module.synthesize(Block(seed=0, index=0, size=2))
+    elif isinstance(module, Method):
         module.sampling = type(module.sampling)(steps=2)
         assert len(module.synthesize(Block(seed=0, index=0, size=2))) == 2
     else:
@@ -79,7 +86,7 @@ def test_every_shipped_configuration_fits(config: Path, root, tmp_path):
 
 def test_every_method_and_learner_has_a_configuration():
     shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
-    assert shipped == {"BC", "GCBC", "IQL", "TD3BC", "TrajectoryDiffusion", "TransitionDiffusion"}
+    assert shipped == {"BC", "GCBC", "IQL", "TD3BC", "TrajectoryDiffusion", "TransitionDiffusion", "WorldModel"}
 
 
 def test_options_override_the_file_and_what_the_file_refers_to(capsys):

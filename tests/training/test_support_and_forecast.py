@@ -20,16 +20,18 @@ from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.copying import CopyingCheck
+from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
+from genrl.methods.world_model import WorldModel
 from genrl.training.fit import fit
 from genrl.training.forecast import Forecast
 from genrl.training.space_support import kind, support_table
 from tests.methods.toy_methods import METHODS, box, linear
 
-EVERY = [TrajectoryDiffusion, TransitionDiffusion, BC, GCBC, TD3BC, IQL]
+EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL]
 LEAVES = {
     "bounded Box": box(2, 1.0),
     "unbounded Box": box(2),
@@ -85,8 +87,13 @@ def test_the_table_is_true(cls, role, name, wrap):
     if name in taken:
         module = make(cls)
         module.prepare(data)
-        if isinstance(module, Method):
+        if isinstance(module, TrajectoryDiffusion):
             module.sampling = Sampling(steps=2)
+        if isinstance(module, WorldModel):
+            policy = make(BC)
+            policy.prepare(data)
+            module = Imagination(module, policy, horizon=2)
+        if isinstance(module, Method):
             check(module.synthesize(Block(0, 0, 3)), "made")  # inside the spaces, whatever the weights
         return
     with pytest.raises(UnsupportedSpaceError) as refusal:
