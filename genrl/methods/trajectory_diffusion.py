@@ -164,7 +164,7 @@ class TrajectoryDiffusion(Method):
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay over the whole fit."""
-        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
         return warmup_cosine(optimizer, self.planned_steps())
 
     def configure_callbacks(self) -> list[Callback]:
