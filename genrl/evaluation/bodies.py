@@ -86,7 +86,8 @@ class Locomotion:
     def faults(self, states: np.ndarray) -> dict[str, np.ndarray]:
         """Beyond the clip of velocities, or the end of an episode."""
         beyond = (np.abs(states[:, self.positions :]) > self.clip).any(1)
-        return {"velocity beyond its clip": beyond, "after the episode's end": np.array([*map(self._ended, states)])}
+        ended = np.array([*map(self._ended, states)], dtype=bool)
+        return {"velocity beyond its clip": beyond, "after the episode's end": ended}
 
     def hidden(self, states: np.ndarray) -> np.ndarray:
         """A velocity was clipped."""
