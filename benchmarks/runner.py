@@ -114,6 +114,7 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a few real cells within a minute, printed as JSON")
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no cell that would end later")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
+    parser.add_argument("--only", default="", help="compute no cells but those with this in their name")
     parser.add_argument("--tuning", action="store_true", help="the tuning cells (seeds from 1000), written apart")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / "benchmarks", help="holds cells/ and results/")
     options = parser.parse_args(arguments)
@@ -123,7 +124,8 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     cells = benchmark.tuning_cells if options.tuning else benchmark.cells
     part = f"{benchmark.name}/{'tuning' if options.tuning else 'reported'}"
     store = CellStore(options.folder / "cells" / part, benchmark.fingerprint())
-    failed = compute_missing(benchmark, cells, store, options.minutes, options.jobs)
+    chosen = [cell for cell in cells if options.only in str(cell)]
+    failed = compute_missing(benchmark, chosen, store, options.minutes, options.jobs)
     results = _finished(cells, store)
     if options.tuning:
         write_json(options.folder / "tuning" / f"{benchmark.name}.json", tuning_table(results))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from genrl.data.errors import ConfigurationError
@@ -77,6 +78,32 @@ def bars(arms: Mapping[str, Interval], unit: str, reference: float | None = None
     """
     picture = Picture(6.4, 0.9 + 0.38 * len(arms))
     axes = picture.subplots()
+    _draw_bars(axes, arms, digits)
+    if reference is not None:
+        axes.axvline(reference, color=FAINT, linestyle=(0, (4, 2)), linewidth=1.2, zorder=0.5)
+    label(axes, x=unit)
+    return picture
+
+
+def panels_of_bars(panels: Mapping[str, Mapping[str, Interval]], unit: str, digits: int = 1) -> Picture:
+    """``bars`` for several comparisons side by side, each under its title.
+
+    Args:
+        panels: title -> arms.
+        unit: label of all axes.
+        digits: decimals of the values.
+    """
+    rows = max(len(arms) for arms in panels.values())
+    picture, axes = grid(len(panels), 2, 4.6, 1.1 + 0.36 * rows)
+    for panel, (title, arms) in zip(axes, panels.items(), strict=True):
+        _draw_bars(panel, arms, digits)
+        label(panel, title=title)
+    picture.supxlabel(unit, fontsize=9, color=INK)
+    return picture
+
+
+def _draw_bars(axes: Axes, arms: Mapping[str, Interval], digits: int) -> None:
+    """One bar an arm, names on the left."""
     tidy(axes)
     axes.grid(axis="y", visible=False)
     for row, (interval, colour) in enumerate(zip(arms.values(), colours(arms).values(), strict=True)):
@@ -89,12 +116,8 @@ def bars(arms: Mapping[str, Interval], unit: str, reference: float | None = None
             f"{interval.value:.{digits}f}", (max(edge, 0.0), row), (5, 0), textcoords="offset points", va="center",
             fontsize=8.5, color=INK,
         )  # fmt: skip
-    if reference is not None:
-        axes.axvline(reference, color=FAINT, linestyle=(0, (4, 2)), linewidth=1.2, zorder=0.5)
     axes.set_yticks(range(len(arms)), list(arms))
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    label(axes, x=unit)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=9)
-    return picture
