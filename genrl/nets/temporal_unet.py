@@ -41,9 +41,7 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalUNet(nn.Module):
-    """Denoiser network for sequences of any length.
-
-    A sequence is padded at its end to a multiple of the coarsest step by repeating its last row, and cropped back.
+    """Denoiser network for sequences of any length; each level has half the rows of the one before, rounded up.
 
     Args:
         dim: D, entries of a row.
@@ -67,7 +65,6 @@ class TemporalUNet(nn.Module):
         super().__init__()
         levels = [width * m for m in multipliers]
         context = 2 * width
-        self.stride = 2 ** (len(levels) - 1)
         self.context = Context(condition_dim, context)
         self.stem = nn.Conv1d(dim, levels[0], kernel, padding="same")
 
@@ -88,16 +85,15 @@ class TemporalUNet(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """(B, H, D) sequences at (B,) noise levels under (B, C) conditions to (B, H, D)."""
-        horizon = x.shape[1]
         context = F.silu(self.context(noise, condition))  # (B, context)
-        h = self.stem(F.pad(x.transpose(1, 2), (0, -horizon % self.stride), mode="replicate"))  # (B, channels, T)
+        h = self.stem(x.transpose(1, 2))  # (B, channels, H)
         skips = []
         for i, down in enumerate(self.down):
             h = down(h if i == 0 else self.shrink[i - 1](h), context)
             skips.append(h)
         h = self.middle(h, context)
         for i, up in enumerate(self.up):
-            h = h if i == 0 else self.grow[i - 1](h)
-            h = up(torch.cat((h, skips.pop()), dim=1), context)
-        h = self.head(F.silu(self.norm(h)))
-        return h[:, :, :horizon].transpose(1, 2)  # (B, H, D)
+            skip = skips.pop()
+            h = h if i == 0 else self.grow[i - 1](h)[:, :, : skip.shape[-1]]  # a row less where the number was odd
+            h = up(torch.cat((h, skip), dim=1), context)
+        return self.head(F.silu(self.norm(h))).transpose(1, 2)  # (B, H, D)
