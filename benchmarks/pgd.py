@@ -18,14 +18,13 @@ from matplotlib.figure import Figure
 
 from benchmarks.cells import Cell, grid
 from benchmarks.locomotion import ENVIRONMENTS
+from benchmarks.locomotion_models import CALLS, CODE, HORIZON
+from benchmarks.locomotion_models import UPDATES as MODEL_UPDATES
 from benchmarks.pgd_cells import (
     ARMS,
     BATCH,
-    CALLS,
     EPISODES,
-    HORIZON,
     LEARNERS,
-    MODEL_UPDATES,
     REAL,
     RENEW,
     SUBSTEPS,
@@ -40,7 +39,7 @@ from genrl.evaluation.curves import panels_of_bars
 DATA = ("medium_10", "medium")
 SEEDS = range(5)
 SCALE = 3.0
-"""Of guidance, chosen on the tuning seeds; it stands in the cells, so that another choice leaves the other arms alone."""
+"""Of guidance, chosen on the tuning seeds; a setting of the guided cells, so that another leaves the rest alone."""
 PLACES = [f"{place}-{learner}-{kind}" for kind in DATA for learner in LEARNERS for place in ENVIRONMENTS]
 
 
@@ -84,12 +83,9 @@ BENCHMARK = Benchmark(
     quick_cells=[Cell("real", f"{place}-td3bc-medium_10", 0, QUICK) for place in ENVIRONMENTS],
     code=[
         "benchmarks/pgd_cells.py",
-        "benchmarks/locomotion.py",
-        *(f"genrl/methods/{part}.py" for part in ("trajectory_diffusion", "packing", "known", "scores", "steered")),
-        *(f"genrl/methods/{part}.py" for part in ("policy_guided_diffusion", "world_model", "imagination")),
-        "genrl/diffusion/gaussian.py",
+        *CODE,
+        *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion", "imagination")),
         "genrl/diffusion/guidance.py",
-        "genrl/dynamics/ensemble.py",
         "genrl/dynamics/rollout.py",
         "genrl/learners/td3bc.py",
         "genrl/learners/iql.py",

@@ -1,0 +1,94 @@
+"""Models of the locomotion data that several benchmarks share: fitted once for each environment, data set and seed.
+
+They are kept below ``benchmarks/cells/.models`` under a digest of the code and the settings that they depend on, so
+that no benchmark has to fit again what another one has fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.cells import REPOSITORY, artefact, code_digest
+from benchmarks.locomotion import data
+from genrl.data.episodes import Episodes
+from genrl.methods.method import Method
+from genrl.methods.sampling import Sampling
+from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+from genrl.methods.transition_diffusion import TransitionDiffusion
+from genrl.methods.world_model import WorldModel
+from genrl.nets.residual_mlp import ResidualMLP
+from genrl.nets.temporal_unet import TemporalUNet
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+
+UPDATES, BATCH, TRANSITION_BATCH = 8_000, 32, 256
+HORIZON, CALLS = 32, 31
+SAMPLING = Sampling(solver="heun", steps=(CALLS + 1) // 2)
+CODE = [
+    "benchmarks/locomotion_models.py",
+    "benchmarks/locomotion.py",
+    "genrl/methods/trajectory_diffusion.py",
+    "genrl/methods/packing.py",
+    "genrl/methods/known.py",
+    "genrl/methods/world_model.py",
+    "genrl/diffusion/gaussian.py",
+    "genrl/dynamics/ensemble.py",
+]
+
+
+class Origin(NamedTuple):
+    """What a model is fitted to, see ``benchmarks.locomotion``."""
+
+    environment: str
+    kind: str
+    seed: int
+
+
+MODELS: dict[str, Callable[..., Method]] = {
+    "diffusion": partial(
+        TrajectoryDiffusion,
+        net=partial(TemporalUNet, width=32, multipliers=(1, 2, 4, 8)),
+        horizon=HORIZON,
+        overlap=0,
+        sampling=SAMPLING,
+    ),
+    "transitions": partial(TransitionDiffusion, net=partial(ResidualMLP, width=512, layers=5), sampling=SAMPLING),
+    "dynamics": WorldModel,
+}
+FITS: dict[str, Callable[[Method, Episodes], Method]] = {
+    "diffusion": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
+    "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=TRANSITION_BATCH, progress=False),
+    "dynamics": lambda method, real: fit(
+        method, real, UPDATES, batch_size=TRANSITION_BATCH, val_every=400, patience=5, progress=False
+    ),
+}
+
+
+def shared() -> Path:
+    """The folder of what is fitted with the code as it is."""
+    folder = REPOSITORY / "benchmarks" / "cells" / ".models" / code_digest(CODE)[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def real_data(environment: str, kind: str) -> Episodes:
+    """A data set of ``benchmarks.locomotion``, collected once."""
+    return data(environment, kind, shared())
+
+
+def model(name: str, origin: Origin) -> Method:
+    """A fitted model: ``diffusion`` over windows, ``transitions`` (SynthER) or ``dynamics`` (the ensemble)."""
+
+    def build(folder: Path) -> None:
+        save(
+            FITS[name](MODELS[name](seed=origin.seed), real_data(origin.environment, origin.kind)),
+            folder / "model.ckpt",
+        )
+
+    place = artefact(shared(), f"{name}-{origin.environment}-{origin.kind}-{origin.seed}", build)
+    found = load(place / "model.ckpt")
+    assert isinstance(found, Method)
+    return found
