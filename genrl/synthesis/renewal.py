@@ -30,8 +30,11 @@ from genrl.training.forecast import batches_left
 from genrl.training.module import frozen
 from genrl.training.spec import DataSpec
 
-Source = Callable[[Learner, int], Method]
-"""(learner, generation) -> the method that makes the generation's data; ``genrl.synthesis.sources`` has some."""
+Source = Callable[[Learner, int], Any]
+"""(learner, generation) -> the Method that makes the generation's data; ``genrl.synthesis.sources`` has some.
+
+Its result is not named, for jsonargparse would take the type for a factory of methods.
+"""
 
 
 class Renewal(Callback):
@@ -127,7 +130,7 @@ class Renewal(Callback):
         assert learner.spec is not None
         began = time.perf_counter()
         with at_rest(learner):
-            method = self.source(learner, number)
+            method: Method = self.source(learner, number)
             _require_spaces(method, learner.spec)
             episodes = concatenate(list(self._blocks(trainer, learner, method, number)))
         check(episodes, f"generation {number}")
