@@ -4,14 +4,14 @@ Sources: "Deep Reinforcement Learning in a Handful of Trials using Probabilistic
 2018), https://arxiv.org/abs/1805.12114, for Gaussian members with learned bounds of their variance; "When to Trust Your
 Model: Model-Based Policy Optimization" (MBPO, Janner et al. 2019), https://arxiv.org/abs/1906.08253, for the reward
 among the outputs, elites by held-out error, and another elite drawn at every step. Where those are told in advance
-which states terminate, here that is learned as well.
+which states terminate, here that is learned as well, by p(s', r | s, a) p(done | s, a, s'): an end is a matter of the
+state that was reached, and a simpler one than how it was reached.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,15 +22,6 @@ from genrl.dynamics.protocol import Outcome
 from genrl.nets.ensemble_mlp import EnsembleMLP
 
 
-class Prediction(NamedTuple):
-    """What M members say about B pairs: ``mean`` and ``log_variance`` (M, B, S + 1) of the normalised change of state
-    and reward, and ``logit`` (M, B) of termination."""
-
-    mean: Tensor
-    log_variance: Tensor
-    logit: Tensor
-
-
 class GaussianEnsemble(nn.Module):
     """M Gaussians over the change of state and the reward, each with a chance of termination; a ``Dynamics``.
 
@@ -38,7 +29,7 @@ class GaussianEnsemble(nn.Module):
 
     Args:
         state_dim, action_dim: S and A.
-        net: network from S + A to 2 (S + 1) + 1 columns for M members at once.
+        net: network from S + A to 2 (S + 1) columns for M members at once; a small one beside it tells what terminates.
         members: M.
         elites: how many of the members predict.
 
@@ -64,7 +55,8 @@ class GaussianEnsemble(nn.Module):
         self.state_dim, self.action_dim, self.members = state_dim, action_dim, members
         targets = state_dim + 1
         self.inputs, self.targets = ZScore(state_dim + action_dim), ZScore(targets)
-        self.net = net(state_dim + action_dim, 2 * targets + 1, members)
+        self.net = net(state_dim + action_dim, 2 * targets, members)
+        self.ends = EnsembleMLP(2 * state_dim + action_dim, 1, members, width=64, layers=2)
         self.lowest = nn.Parameter(torch.full((targets,), -10.0))  # bounds of the log variance
         self.highest = nn.Parameter(torch.full((targets,), 0.5))
         self.register_buffer("elites", torch.arange(min(elites, members)))
@@ -85,22 +77,27 @@ class GaussianEnsemble(nn.Module):
         self.varies.copy_(targets.amax(0) - targets.amin(0) > NEGLIGIBLE * size)
         self.terminates.copy_(ends.any())
 
-    def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> Prediction:
-        """What the members, or those asked for, say about (M, B, S) states and (M, B, A) actions."""
+    def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (M, B, S + 1) of the normalised change of state and reward, by all members or those
+        asked for, of (M, B, S) states and (M, B, A) actions."""
         x = self.inputs.normalize(torch.cat((states, actions), dim=-1))  # (M, B, S + A)
-        count = self.state_dim + 1
-        mean, log_variance, logit = self.net(x, members).split((count, count, 1), dim=-1)
+        mean, log_variance = self.net(x, members).chunk(2, dim=-1)
         log_variance = self.highest - F.softplus(self.highest - log_variance)
         log_variance = self.lowest + F.softplus(log_variance - self.lowest)
-        return Prediction(mean * self.varies, log_variance, logit.squeeze(-1))
+        return mean * self.varies, log_variance
+
+    def end(self, states: Tensor, actions: Tensor, following: Tensor, members: Tensor | None = None) -> Tensor:
+        """(M, B) logit of termination on the way from states to ``following``, both (M, B, S)."""
+        before = self.inputs.normalize(torch.cat((states, actions), dim=-1))
+        after = self.inputs.normalize(torch.cat((following, actions), dim=-1))[..., : self.state_dim]
+        return self.ends(torch.cat((before, after), dim=-1), members).squeeze(-1)
 
     def nll(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> Tensor:
         """(M, B) negative log-likelihood of transitions of shape (M, B, ...), in normalised units."""
-        predicted = self.predict(states, actions)
         target = self.targets.normalize(_targets(states, next_states, rewards))
-        gaussian = gaussian_nll(predicted.mean, predicted.log_variance, target)
-        termination = F.binary_cross_entropy_with_logits(predicted.logit, ends, reduction="none")
-        return (gaussian * self.varies).sum(-1) + termination * self.terminates
+        gaussian = (gaussian_nll(*self.predict(states, actions), target) * self.varies).sum(-1)
+        logit = self.end(states, actions, next_states)
+        return gaussian + F.binary_cross_entropy_with_logits(logit, ends, reduction="none") * self.terminates
 
     def spread(self) -> Tensor:
         """Width of the bounds of the log variance, a little of which belongs to the loss (Chua et al., app. A.1)."""
@@ -116,16 +113,18 @@ class GaussianEnsemble(nn.Module):
         ``info`` holds ``disagreement`` (B,), the standard deviation of the elites' means in units of the data's own,
         and ``member`` (B,), which one predicted.
         """
-        count = len(self.elites)
-        normal, choice, end = noise.split((self.state_dim + 1, 1, 1), dim=-1)
-        predicted = self.predict(state.expand(count, -1, -1), action.expand(count, -1, -1), self.elites)
+        count, rows = len(self.elites), torch.arange(len(state), device=state.device)
+        normal, choice, chance = noise.split((self.state_dim + 1, 1, 1), dim=-1)
         drawn = _uniform(choice).mul(count).long().clamp(max=count - 1)  # (B,) place among the elites
-        mean, log_variance, logit = (part[drawn, torch.arange(len(state), device=state.device)] for part in predicted)
-        target = mean + (0.5 * log_variance).exp() * normal * self.varies  # (B, S + 1)
+        states, actions = (x.expand(count, -1, -1) for x in (state, action))
+        means, log_variances = self.predict(states, actions, self.elites)
+        target = means[drawn, rows] + (0.5 * log_variances[drawn, rows]).exp() * normal * self.varies  # (B, S + 1)
         change, reward = self.targets.denormalize(target).split((self.state_dim, 1), dim=-1)
-        terminated = (_uniform(end) < logit.sigmoid()) & self.terminates
-        info = {"disagreement": self._disagreement(predicted.mean), "member": self.elites[drawn]}
-        return Outcome(state + change, reward.squeeze(-1), terminated, info)
+        following = state + change
+        logit = self.end(states, actions, following.expand(count, -1, -1), self.elites)[drawn, rows]
+        terminated = (_uniform(chance) < logit.sigmoid()) & self.terminates
+        info = {"disagreement": self._disagreement(means), "member": self.elites[drawn]}
+        return Outcome(following, reward.squeeze(-1), terminated, info)
 
     def _disagreement(self, means: Tensor) -> Tensor:
         """(B,) root mean square, over the targets that vary, of the standard deviation over members (E, B, S + 1)."""

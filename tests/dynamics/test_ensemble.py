@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import pytest
 import torch
 from torch.distributions import Bernoulli, Independent, Normal
 
@@ -25,7 +24,7 @@ def transitions(rows: int = 64, ends: bool = True, seed: int = 0) -> tuple[torch
 def made(ends: bool = True, data: tuple[torch.Tensor, ...] | None = None) -> GaussianEnsemble:
     torch.manual_seed(0)
     ensemble = GaussianEnsemble(S, A, SMALL, M, elites=5)
-    for layer in ensemble.net.layers:
+    for layer in (*ensemble.net.layers, *ensemble.ends.layers):
         torch.nn.init.normal_(layer.bias)
     ensemble.fit(*(data or transitions(ends=ends)))
     return ensemble.requires_grad_(False)
@@ -39,24 +38,25 @@ def test_the_loss_is_the_negative_log_likelihood_of_torch():
     """In the data's units; the change of units is the sum of the targets' log scales."""
     ensemble, data = made(), transitions(seed=1)
     states, actions, next_states, rewards, ends = data
-    predicted = ensemble.predict(*for_members((states, actions)))
+    mean, log_variance = ensemble.predict(*for_members((states, actions)))
     scale, shift = ensemble.targets.scale, ensemble.targets.shift
-    following = Independent(Normal(predicted.mean * scale + shift, (predicted.log_variance / 2).exp() * scale), 1)
+    following = Independent(Normal(mean * scale + shift, (log_variance / 2).exp() * scale), 1)
     log_prob = following.log_prob(torch.cat((next_states - states, rewards[:, None]), -1))
-    expected = -(log_prob + scale.log().sum() + Bernoulli(logits=predicted.logit).log_prob(ends))
+    end = Bernoulli(logits=ensemble.end(*for_members((states, actions, next_states))))
+    expected = -(log_prob + scale.log().sum() + end.log_prob(ends))
     torch.testing.assert_close(ensemble.nll(*for_members(data)), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_log_variance_keeps_between_its_bounds_and_follows_the_network_inside():
     ensemble = made()
-    log_variance = ensemble.predict(*for_members(transitions()[:2])).log_variance
+    _, log_variance = ensemble.predict(*for_members(transitions()[:2]))
     assert (log_variance > ensemble.lowest).all()
     assert (log_variance < ensemble.highest + 1e-4).all()
     head = ensemble.net.layers[-1]
     for wanted, expected in ((-100.0, ensemble.lowest), (-4.0, torch.full((S + 1,), -4.0)), (100.0, ensemble.highest)):
         head.weight.zero_()
         head.bias.fill_(wanted)
-        got = ensemble.predict(*for_members(transitions()[:2])).log_variance
+        _, got = ensemble.predict(*for_members(transitions()[:2]))
         torch.testing.assert_close(got, expected.expand_as(got), atol=0.02, rtol=0)
 
 
@@ -66,13 +66,14 @@ def test_a_step_is_drawn_from_the_member_that_it_names():
     noise = torch.randn(len(states), ensemble.noise_dim)
     outcome = ensemble.step(states, actions, noise)
     assert set(outcome.info["member"].tolist()) == {1, 3, 5, 0, 6}
-    mean, log_variance, logit = ensemble.predict(*for_members((states, actions)))
+    mean, log_variance = ensemble.predict(*for_members((states, actions)))
     rows = torch.arange(len(states))
-    mean, std, logit = (p[outcome.info["member"], rows] for p in (mean, (log_variance / 2).exp(), logit))
+    mean, std = (part[outcome.info["member"], rows] for part in (mean, (log_variance / 2).exp()))
     drawn = (mean + std * noise[:, : S + 1]) * ensemble.targets.scale + ensemble.targets.shift
     torch.testing.assert_close(outcome.next_state, states + drawn[:, :S], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(outcome.reward, drawn[:, S], rtol=1e-4, atol=1e-4)
     uniform = Normal(0.0, 1.0).cdf(noise[:, -1])
+    logit = ensemble.end(*for_members((states, actions, outcome.next_state)))[outcome.info["member"], rows]
     assert torch.equal(outcome.terminated, uniform < logit.sigmoid())
     assert outcome.terminated.any()
 
@@ -87,7 +88,7 @@ def test_elites_are_drawn_alike():
 
 def test_disagreement_is_the_deviation_of_the_elites_means():
     ensemble, (states, actions, *_) = made(), transitions()
-    means = torch.stack([ensemble.predict(*for_members((states, actions))).mean[m] for m in ensemble.elites])
+    means = torch.stack([ensemble.predict(*for_members((states, actions)))[0][m] for m in ensemble.elites])
     got = ensemble.step(states, actions, torch.zeros(len(states), ensemble.noise_dim)).info["disagreement"]
     torch.testing.assert_close(got, means.std(0, correction=0).square().mean(-1).sqrt())
     for layer in ensemble.net.layers:
@@ -108,14 +109,14 @@ def test_rows_do_not_depend_on_the_size_of_the_batch():
 def test_where_nothing_ever_terminated_nothing_does():
     data = transitions(ends=False)
     ensemble = made(data=data)
-    ensemble.net.layers[-1].bias[..., -1] = 100.0
+    ensemble.ends.layers[-1].bias[:] = 100.0
     noise = torch.randn(len(data[0]), ensemble.noise_dim)
     assert not ensemble.step(*data[:2], noise).terminated.any()
     before = ensemble.nll(*for_members(data))
-    ensemble.net.layers[-1].bias[..., -1] = -100.0
+    ensemble.ends.layers[-1].bias[:] = -100.0
     assert torch.equal(ensemble.nll(*for_members(data)), before)  # nor is anything learned about it
     ending = made()
-    ending.net.layers[-1].bias[..., -1] = 100.0
+    ending.ends.layers[-1].bias[:] = 100.0
     assert ending.step(*data[:2], noise).terminated.all()
 
 
@@ -129,12 +130,18 @@ def test_a_constant_target_keeps_its_value():
     assert ensemble.nll(*for_members((states, actions, next_states, rewards, ends))).isfinite().all()
 
 
-@pytest.mark.parametrize("part", ["mean", "log_variance", "logit"])
-def test_all_that_is_predicted_has_a_gradient(part):
-    ensemble = made().requires_grad_(True)
-    getattr(ensemble.predict(*for_members(transitions()[:2])), part).sum().backward()
-    head = ensemble.net.layers[-1].weight.grad
-    used = {"mean": slice(0, S + 1), "log_variance": slice(S + 1, 2 * S + 2), "logit": slice(2 * S + 2, None)}[part]
-    assert head[..., used].abs().sum((1, 2)).gt(0).all()
-    head[..., used] = 0.0
-    assert not head.any()
+def test_an_end_is_judged_by_the_state_that_was_reached():
+    ensemble, (states, actions, next_states, *_) = made(), transitions()
+    one, other = (ensemble.end(*for_members((states, actions, s))) for s in (next_states, next_states + 1))
+    assert not torch.isclose(one, other).any()
+
+
+def test_every_weight_has_a_gradient_of_its_own_members_rows():
+    ensemble, data = made().requires_grad_(True), for_members(transitions())
+    ensemble.nll(*data)[2].sum().backward()
+    for name, parameter in ensemble.named_parameters():
+        if name in ("lowest", "highest"):
+            assert parameter.grad.any()
+        else:
+            assert parameter.grad[2].any(), name
+            assert not parameter.grad[[0, 1, 3, 4, 5, 6]].any(), name
