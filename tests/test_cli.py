@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,8 @@ from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-MAZE, HOPPER, CHEETAH = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0", "mujoco/halfcheetah/medium-v0"
+MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
+CHEETAH, WALKER = "mujoco/halfcheetah/medium-v0", "mujoco/walker2d/medium-v0"
 QUIET = ["--progress", "false"]
 
 
@@ -37,6 +41,8 @@ def root(tmp_path_factory) -> Path:
     assert main(["collect", *hopper, *common]) == 0
     cheetah = ["--env", "HalfCheetah-v5", "--policy", "random", "--episodes", "8", "--max_steps", "40"]
     assert main(["collect", *cheetah, "--out", CHEETAH, *common]) == 0
+    walker = ["--env", "Walker2d-v5", "--policy", "random", "--episodes", "40", "--out", WALKER]
+    assert main(["collect", *walker, *common]) == 0
     return folder
 
 
@@ -63,16 +69,44 @@ def fitted(root, tmp_path_factory) -> dict[str, Path]:
     return paths
 
 
+@pytest.fixture(scope="module")
+def models(root, tmp_path_factory) -> Callable[[Path], Path]:
+    """The checkpoint of a short fit of a configuration, made when first asked for."""
+    runs = tmp_path_factory.mktemp("models")
+
+    @cache
+    def model(config: Path) -> Path:
+        assert main(["fit", *short_fit(config, root, runs), "--model.sampling.steps=2"]) == 0
+        return runs / config.stem / "version_0" / "checkpoints" / "last.ckpt"
+
+    return model
+
+
+def short_renewals(config: Path, models: Callable[[Path], Path]) -> list[str]:
+    """Options for a renewed fit: small generations by the model that the configuration says to fit first."""
+    settings = yaml.safe_load(config.read_text())
+    for callback in settings["trainer"].get("callbacks", []):
+        if callback["class_path"] == "genrl.synthesis.renewal.Renewal":
+            named = re.search(r"# Model: genrl fit --config (configs/\S+)", config.read_text())[1]
+            stored = callback["init_args"]["source"]["init_args"]["method"]
+            assert stored == f"runs/{Path(named).stem}/version_0/checkpoints/last.ckpt"
+            options = {"source.method": models(config.parents[1] / named), "every": 2, "transitions": 20}
+            return [f"--trainer.callbacks.{name}={value}" for name, value in options.items()]
+    return []
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_shipped_configuration_fits(config: Path, root, tmp_path):
-    assert main(["fit", *short_fit(config, root, tmp_path)]) == 0
+def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
+    renewals = short_renewals(config, models)
+    assert main(["fit", *short_fit(config, root, tmp_path), *renewals]) == 0
+    assert bool(renewals) == ("renewal/guidance_ratio" in _metrics(tmp_path / config.stem))
     folder = tmp_path / config.stem / "version_0"
     module = load(folder / "checkpoints" / "last.ckpt")
     assert type(module).__name__ == yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
     networks = [value for name, value in module.configuration().items() if name.endswith("net")]
     assert networks
     assert all(network["init_args"]["width"] == 16 for network in networks)
-    assert "val_loss" in (folder / "metrics.csv").read_text()
+    assert "val_loss" in _metrics(tmp_path / config.stem)
     if isinstance(module, WorldModel):
         with pytest.raises(ConfigurationError, match="makes no data without a policy"):
             module.synthesize(Block(seed=0, index=0, size=2))
@@ -82,6 +116,10 @@ def test_every_shipped_configuration_fits(config: Path, root, tmp_path):
     else:
         assert isinstance(module, Learner)
         assert module.policy() is not None
+
+
+def _metrics(folder: Path) -> str:
+    return (folder / "version_0" / "metrics.csv").read_text()
 
 
 def test_every_method_and_learner_has_a_configuration():
