@@ -22,8 +22,9 @@ from genrl.data.store import load, save
 ENVIRONMENTS = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5"}
 MEDIUM = {"hopper": "hopper_sac", "halfcheetah": "halfcheetah_ppo"}
 TRANSITIONS = 100_000
+CHUNK = 10
 SEED = 20_000
-"""Of every collection: no training seed."""
+"""Of the first chunk of episodes: no training seed."""
 
 
 def actors_of(environment: str, kind: str) -> list[str]:
@@ -54,36 +55,35 @@ def actor(name: str) -> ActorPolicy:
 def data(environment: str, kind: str, workspace: Path) -> Episodes:
     """The data set ``medium``, ``expert`` or ``mixed`` of ``hopper`` or ``halfcheetah``, made once in ``workspace``.
 
-    ``medium_10`` is the first tenth of ``medium``, in whole episodes; likewise of the others.
+    ``medium_10`` is the first tenth of ``medium`` in whole episodes, and so on for other percentages and kinds.
     """
-    whole, _, tenth = kind.partition("_")
-    name = f"locomotion/{environment}/{whole}-v0"
-    root = artefact(workspace, f"data-{environment}-{whole}", lambda folder: _make(environment, whole, name, folder))
-    episodes = load(name, root)
-    return first(episodes, TRANSITIONS * int(tenth) // 100) if tenth else episodes
+    whole, _, percent = kind.partition("_")
+    name = f"locomotion/{environment}/{kind.replace('_', '-')}-v0"
+    transitions = TRANSITIONS * int(percent or 100) // 100
+
+    def build(folder: Path) -> None:
+        episodes = gather(environment, actors_of(environment, whole), transitions)
+        save(episodes, name, card=episodes.card, root=folder)
+
+    return load(name, artefact(workspace, f"data-{environment}-{kind}", build))
 
 
-def first(episodes: Episodes, transitions: int) -> Episodes:
-    """As many episodes from the beginning as it takes to reach ``transitions``."""
-    reached = episodes.lengths.cumsum(0) >= transitions
-    return episodes[: int(reached.int().argmax()) + 1]
-
-
-def _make(environment: str, kind: str, name: str, folder: Path) -> None:
-    actors = actors_of(environment, kind)
-    parts = [play(environment, each, TRANSITIONS // len(actors)) for each in actors]
+def gather(environment: str, actors: list[str], transitions: int) -> Episodes:
+    """At least ``transitions`` in equal shares of several actors, described as what they are."""
+    together = concatenate([play(environment, each, transitions // len(actors)) for each in actors])
     card = replace(
-        parts[0].card,
+        together.card,
         algorithm_name=" + ".join(actors),
         description=f"{ENVIRONMENTS[environment]} by {', '.join(actors)} of rl-trained-agents, stochastic. Not D4RL.",
     )
-    save(concatenate(parts), name, card=card, root=folder)
+    return replace(together, card=card)
 
 
-def play(environment: str, name: str, transitions: int, seed: int = SEED) -> Episodes:
-    """At least ``transitions`` of one stochastic actor."""
+def play(environment: str, name: str, transitions: int) -> Episodes:
+    """Whole episodes of one stochastic actor until there are ``transitions``; fewer are a prefix of more."""
     parts: list[Episodes] = []
     while sum(part.num_transitions for part in parts) < transitions:
-        parts.append(collect(ENVIRONMENTS[environment], actor(name), 50, seed=seed + len(parts), num_envs=10))
+        parts.append(collect(ENVIRONMENTS[environment], actor(name), CHUNK, seed=SEED + len(parts), num_envs=CHUNK))
     together = concatenate(parts)
-    return first(replace(together, infos={}), transitions)
+    enough = int((together.lengths.cumsum(0) < transitions).sum()) + 1
+    return replace(together[:enough], infos={})

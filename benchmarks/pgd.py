@@ -72,7 +72,7 @@ def picture(results: Results) -> Figure:
 
 
 SETTINGS = {"guided": {"scale": SCALE}}
-QUICK = {"updates": 300, "transitions": 2000}
+QUICK = {"updates": 300}
 
 BENCHMARK = Benchmark(
     name="pgd",
@@ -80,7 +80,7 @@ BENCHMARK = Benchmark(
     compute=compute,
     aggregate=aggregate,
     picture=picture,
-    quick_cells=[Cell("real", f"{place}-td3bc-medium_10", 0, QUICK) for place in ENVIRONMENTS],
+    quick_cells=[Cell("real", f"{place}-td3bc-medium_1", 0, QUICK) for place in ENVIRONMENTS],
     code=[
         "benchmarks/pgd_cells.py",
         *CODE,

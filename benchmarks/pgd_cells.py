@@ -10,7 +10,6 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from benchmarks.cells import Cell
-from benchmarks.locomotion import first
 from benchmarks.locomotion_models import HORIZON, Origin, model, real_data
 from genrl.diffusion.guidance import Posterior
 from genrl.evaluation.evaluate import evaluate
@@ -35,7 +34,6 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """Normalised score of the learner after its last update, in percent, and what its last synthetic data were like."""
     (environment, learning, kind), settings = cell.environment.split("-"), dict(cell.settings)
     real = real_data(environment, kind)
-    real = first(real, settings.get("transitions", real.num_transitions))
     source = ARMS[cell.arm](Origin(environment, kind, cell.seed), settings)
     renewal = None if source is None else Renewal(source, RENEW, TRANSITIONS, REAL, progress=False)
     learner = LEARNERS[learning](seed=cell.seed)
