@@ -28,6 +28,7 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
 CHEETAH, WALKER = "mujoco/halfcheetah/medium-v0", "mujoco/walker2d/medium-v0"
 QUIET = ["--progress", "false"]
+LED = ["--method", "{method}", "--episodes", "1", "--out", "a-v0", *QUIET]
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +235,27 @@ def test_synthesize_then_report(fitted, root, tmp_path):
     assert "<img" in page.read_text()
 
 
+def test_synthesize_is_led_by_a_policy_a_critic_or_an_amplified_return(fitted, root, tmp_path):
+    method, agent = (str(fitted[f"{name}_pointmaze"]) for name in ("trajectory_diffusion", "td3bc"))
+    ways = {
+        "guided-v0": ["--guide", agent, "--guidance-scale", "20"],
+        "published-v0": ["--guide", agent, "--guidance.schedule", "genrl.diffusion.guidance.Published"],
+        "climbed-v0": ["--critic", agent, "--guidance_scale=2", "--guidance.normalize=true"],
+        "varied-v0": ["--renoise", MAZE, "--renoising.level", "0.3"],
+        "plain-v0": [],
+    }
+    common = ["--method", method, "--sampling.steps", "3", "--episodes", "4", "--root", str(root), *QUIET]
+    for name, way in ways.items():
+        assert main(["synthesize", *common, *way, "--out", name]) == 0
+    made = {name: load_data(name, root) for name in ways}
+    plain = made.pop("plain-v0")
+    for name, data in made.items():
+        assert not torch.equal(data.actions[""], plain.actions[""]), name
+    assert json.loads((root / "guided-v0" / "genrl.json").read_text())["provenance"]["synthesized_by"] == (
+        "PolicyGuidedDiffusion"
+    )
+
+
 def test_synthesize_takes_one_condition_per_episode_from_a_file(fitted, root, tmp_path):
     goals = np.array([[0.5, 1.0], [-0.5, 1.0], [1.0, 0.0]])
     np.savez(tmp_path / "wishes.npz", goal=goals)
@@ -265,6 +287,12 @@ def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, ca
         (["evaluate", "--policy", "random"], "name one with --env"),
         (["evaluate", "--policy", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
         (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "acts and makes no data"),
+        (["synthesize", *LED, "--guide", "{method}"], "The guide must be a learner"),
+        (["synthesize", *LED, "--guide", "{learner}", "--critic", "{learner}"], "cannot be led by guide and critic"),
+        (["synthesize", *LED, "--guidance-scale", "2"], "--guide or --critic"),
+        (["synthesize", *LED, "--guide", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
+        (["synthesize", *LED, "--renoise", "missing-v0"], "No data set 'missing-v0'"),
+        (["synthesize", *LED, "--renoise", "a-v0", "--renoising.levl", "1"], "level, amplify and weight"),
         (["evaluate", "--policy", "{method}"], "does not act"),
         (["fit", "--config", "{config}", "--model.overlap=99"], "An overlap of 99 rows does not fit"),
         (["fit", "--config", "{config}", "--model.overlp=9"], "overlp"),
