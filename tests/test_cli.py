@@ -289,7 +289,7 @@ def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, ca
         (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "acts and makes no data"),
         (["synthesize", *LED, "--guide", "{method}"], "The guide must be a learner"),
         (["synthesize", *LED, "--guide", "{learner}", "--critic", "{learner}"], "cannot be led by guide and critic"),
-        (["synthesize", *LED, "--guidance-scale", "2"], "--guide or --critic"),
+        (["synthesize", *LED, "--guidance-scale", "2"], "give --guide or --critic"),
         (["synthesize", *LED, "--guide", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
         (["synthesize", *LED, "--renoise", "missing-v0"], "No data set 'missing-v0'"),
         (["synthesize", *LED, "--renoise", "a-v0", "--renoising.levl", "1"], "level, amplify and weight"),

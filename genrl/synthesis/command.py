@@ -81,14 +81,13 @@ def synthesize(
         raise CheckpointError(f"{method} holds a {type(model).__name__}, which acts and makes no data.")
     if sampling:
         _resample(model, sampling)
-    agents = {name: path for name, path in (("guide", guide), ("critic", critic), ("behaviour", behaviour)) if path}
-    guidance = scaled(guidance, guidance_scale)
-    if agents:
-        model = lead(model, {name: load(path, device) for name, path in agents.items()}, guidance)
-    elif guidance != Guidance():
-        raise ConfigurationError("Guidance needs an agent that leads: give its checkpoint with --guide or --critic.")
-    elif renoise is not None:
+    paths = {"guide": guide, "critic": critic, "behaviour": behaviour}
+    agents = {name: load(path, device) for name, path in paths.items() if path is not None}
+    if renoise is not None and not agents:
         model = renoised(model, renoise, renoising or {}, root)
+    elif renoise is not None or renoising:
+        raise ConfigurationError("Real data are varied by the model alone: give --renoise without agents that lead.")
+    model = lead(model, agents, scaled(guidance, guidance_scale))
     wishes = _same_for_all(episodes, start, goal, returns) if conditions is None else _read(conditions)
     plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
     return synthesis.synthesize(

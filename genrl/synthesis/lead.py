@@ -24,7 +24,7 @@ LED = ({"guide"}, {"guide", "behaviour"}, {"critic"})
 
 
 def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> Method:
-    """``model`` under agents: a guide, with or without a behaviour policy to be led away from, or a critic.
+    """``model`` under agents: none, a guide, with or without a behaviour policy to be led away from, or a critic.
 
     Raises:
         CheckpointError: an agent is no learner.
@@ -33,6 +33,10 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
     for name, agent in agents.items():
         if not isinstance(agent, Learner):
             raise CheckpointError(f"The {name} must be a learner; a {type(agent).__name__} does not act.")
+    if guidance != Guidance() and (not agents or isinstance(model, WorldModel)):
+        raise ConfigurationError("Only an agent that leads a diffusion model has a scale: give --guide or --critic.")
+    if not agents:
+        return model
     if isinstance(model, WorldModel) and set(agents) == {"guide"}:
         return Imagination(model, agents["guide"])  # type: ignore[arg-type]
     if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
