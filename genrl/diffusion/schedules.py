@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from genrl.data.setting import Setting
+
 
 class Schedule(Protocol):
     """A distribution over times."""
@@ -18,7 +20,7 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True)
-class LogNormal:
+class LogNormal(Setting):
     """ln(t) ~ N(mean, std^2) (Karras et al. 2022, section 5)."""
 
     mean: float = -1.2
@@ -31,7 +33,7 @@ class LogNormal:
 
 
 @dataclass(frozen=True)
-class LogLogistic:
+class LogLogistic(Setting):
     """ln(t) logistic around ``loc``, cut off at both ends (BESO, Reuss et al. 2023, https://arxiv.org/abs/2304.02532).
 
     Args:
@@ -54,7 +56,7 @@ class LogLogistic:
 
 
 @dataclass(frozen=True)
-class LogUniform:
+class LogUniform(Setting):
     """ln(t) uniform between the logarithms of ``low`` and ``high``."""
 
     low: float = 0.002
@@ -67,7 +69,7 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Setting):
     """t uniform between ``low`` and ``high``, the usual choice on VP and flow-matching paths."""
 
     low: float = 1e-3

@@ -55,11 +55,13 @@ def draw_patterns(
     achieved: list[int],
     overlap: int,
     generator: torch.Generator,
+    completion: float = 1.0,
 ) -> Tensor:
     """(B, R, D) entries to give away in training.
 
     A sixth of the windows each: nothing; the first state; the first state and the achieved goal of the last row. The
-    other half: 1 to ``overlap`` whole rows, on which stitching depends.
+    other half: 1 to ``overlap`` whole rows, on which stitching depends. All this in a share ``completion`` of the
+    windows, and nothing in the rest.
     """
     batch, rows, _ = shape
     kind = torch.randint(6, (batch,), generator=generator)
@@ -68,4 +70,7 @@ def draw_patterns(
     pattern[:, 0, state] = (kind > 0)[:, None]
     pattern[:, -1, achieved] |= (kind == 2)[:, None]
     whole = (torch.arange(rows) < prefix[:, None]) & (kind >= 3)[:, None] & (overlap > 0)
-    return pattern | whole[:, :, None]
+    pattern |= whole[:, :, None]
+    if completion < 1:
+        pattern &= torch.rand(batch, 1, 1, generator=generator) < completion
+    return pattern

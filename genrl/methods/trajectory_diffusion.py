@@ -32,7 +32,7 @@ from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
 from genrl.diffusion.samplers import euler
-from genrl.diffusion.schedules import LogNormal
+from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.methods.copying import CopyingCheck
 from genrl.methods.known import CompletionNet, Given, draw_patterns, joined, without_returns
 from genrl.methods.method import Block, Method
@@ -61,7 +61,11 @@ class TrajectoryDiffusion(Method):
         weight_decay: of AdamW.
         context_noise: largest standard deviation of noise on given rows in training, so that a stitched episode is
             led back to the data instead of drifting off.
-        return_dropout: how often the return is withheld in training.
+        levels: noise levels of training. The published ones suit data of independent entries; the rows of a window are
+            so much alike that what kind of window it is shows at higher noise, up to sigma 10 or 20.
+        completion: share of the training windows in which some entries may be given; 0 for a model that is only ever
+            to be sampled freely, which then learns faster.
+        return_dropout: how often the return is withheld in training; 1 for a model that is never asked for one.
         guidance: weight of classifier-free guidance where a return is asked for; 1 is the conditional model.
         ema_decay: decay of the averaged weights, which are the ones that sample.
         seed: of initial weights and training noise.
@@ -78,6 +82,8 @@ class TrajectoryDiffusion(Method):
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         context_noise: float = 0.3,
+        levels: Schedule = LogNormal(-1.2, 1.2),  # noqa: B008 (frozen)
+        completion: float = 1.0,
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.999,
@@ -88,7 +94,8 @@ class TrajectoryDiffusion(Method):
             raise ConfigurationError(f"An overlap of {overlap} rows does not fit windows of {horizon} transitions.")
         self.net, self.horizon, self.overlap, self.sampling = net, horizon, overlap, sampling
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
-        self.context_noise, self.return_dropout = context_noise, return_dropout
+        self.levels = levels
+        self.context_noise, self.completion, self.return_dropout = context_noise, completion, return_dropout
         self.guidance, self.seed = guidance, seed
 
     @property
@@ -103,7 +110,6 @@ class TrajectoryDiffusion(Method):
         completion = CompletionNet(self._network())
         self.gaussian = GaussianResidual(completion, (self.rows, self.packing.dim))
         self.denoiser = Denoiser(self.gaussian, EDM(), EDMPrediction(1.0))
-        self.schedule = LogNormal(-1.2, 1.2)
 
     def _network(self) -> nn.Module:
         return make_net(self.net, 3 * self.packing.dim, 1, self.rows)
@@ -148,10 +154,11 @@ class TrajectoryDiffusion(Method):
         counts &= self.packing.varies
         x0, to_go = torch.where(counts, window[..., :dim], 0.0), window[:, 0, dim : dim + 1]
         shape = (len(x0), self.rows, dim)
-        pattern = draw_patterns(shape, self.packing.state, self.packing.achieved, self.overlap, stream)
+        state, achieved = self.packing.state, self.packing.achieved
+        pattern = draw_patterns(shape, state, achieved, self.overlap, stream, self.completion)
         pattern = pattern.to(x0.device) & counts
         dropped = (torch.rand(len(x0), 1, generator=stream) < self.return_dropout).to(x0.device)
-        t = self.schedule.sample(len(x0), stream).to(x0.device)
+        t = self.levels.sample(len(x0), stream).to(x0.device)
         eps = torch.randn(shape, generator=stream).to(x0.device)
         context = x0 + self._context_noise(shape, stream).to(x0.device)
         given = Given(torch.where(pattern, context, torch.nan), torch.where(dropped, torch.nan, to_go))

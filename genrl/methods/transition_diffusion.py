@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion, make_net
 from genrl.nets.residual_mlp import ResidualMLP
@@ -34,7 +35,8 @@ class TransitionDiffusion(TrajectoryDiffusion):
 
     Args:
         net: network over vectors of 6 D entries; a class with its settings.
-        sampling, lr, weight_decay, return_dropout, guidance, ema_decay, seed: as for ``TrajectoryDiffusion``.
+        sampling, lr, weight_decay, levels, completion, return_dropout, guidance, ema_decay, seed: as for
+            ``TrajectoryDiffusion``.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "returns", "known"})
@@ -45,12 +47,16 @@ class TransitionDiffusion(TrajectoryDiffusion):
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
         lr: float = 3e-4,
         weight_decay: float = 0.0,
+        levels: Schedule = LogNormal(-1.2, 1.2),  # noqa: B008 (frozen)
+        completion: float = 1.0,
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.995,
         seed: int = 0,
     ) -> None:
-        super().__init__(net, 1, 0, sampling, lr, weight_decay, 0.0, return_dropout, guidance, ema_decay, seed)
+        super().__init__(
+            net, 1, 0, sampling, lr, weight_decay, 0.0, levels, completion, return_dropout, guidance, ema_decay, seed
+        )
 
     def _network(self) -> nn.Module:
         return Flattened(make_net(self.net, 3 * self.packing.dim * self.rows, 1, self.rows))
