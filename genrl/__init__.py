@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genrl.data.waypoint import WaypointPolicy
     from genrl.evaluation.dynamics_error import dynamics_error
     from genrl.evaluation.evaluate import evaluate
+    from genrl.evaluation.guidance_plots import frontier, guidance_strength
     from genrl.evaluation.likelihood import policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
@@ -26,11 +27,19 @@ if TYPE_CHECKING:
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.gta import GTA
+    from genrl.methods.imagination import Imagination
+    from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
+    from genrl.methods.steered import Guidance
     from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
     from genrl.methods.transition_diffusion import TransitionDiffusion
+    from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
+    from genrl.methods.world_model import WorldModel
     from genrl.nets.window_mlp import WindowMLP
     from genrl.synthesis.generate import Plan, sample
+    from genrl.synthesis.renewal import Renewal
+    from genrl.synthesis.sources import Guided, Imagined, Unguided
     from genrl.synthesis.synthesize import synthesize
     from genrl.training.checkpoint import load, save
     from genrl.training.fit import fit
@@ -51,11 +60,23 @@ _HOMES = {
     "save": "genrl.training.checkpoint:save",
     "TrajectoryDiffusion": "genrl.methods.trajectory_diffusion:TrajectoryDiffusion",
     "TransitionDiffusion": "genrl.methods.transition_diffusion:TransitionDiffusion",
+    "WorldModel": "genrl.methods.world_model:WorldModel",
     "WindowMLP": "genrl.nets.window_mlp:WindowMLP",
     "BC": "genrl.learners.bc:BC",
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    # agents that lead methods
+    "Guidance": "genrl.methods.steered:Guidance",
+    "PolicyGuidedDiffusion": "genrl.methods.policy_guided_diffusion:PolicyGuidedDiffusion",
+    "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
+    "GTA": "genrl.methods.gta:GTA",
+    "Imagination": "genrl.methods.imagination:Imagination",
+    # synthetic data renewed while a learner is fitted
+    "Renewal": "genrl.synthesis.renewal:Renewal",
+    "Guided": "genrl.synthesis.sources:Guided",
+    "Unguided": "genrl.synthesis.sources:Unguided",
+    "Imagined": "genrl.synthesis.sources:Imagined",
     # synthesis
     "sample": "genrl.synthesis.generate:sample",
     "synthesize": "genrl.synthesis.synthesize:synthesize",
@@ -65,6 +86,8 @@ _HOMES = {
     # evaluation
     "dynamics_error": "genrl.evaluation.dynamics_error:dynamics_error",
     "evaluate": "genrl.evaluation.evaluate:evaluate",
+    "frontier": "genrl.evaluation.guidance_plots:frontier",
+    "guidance_strength": "genrl.evaluation.guidance_plots:guidance_strength",
     "plot": "genrl.evaluation.plots:trajectories",
     "policy_likelihood": "genrl.evaluation.likelihood:policy_likelihood",
     "report": "genrl.evaluation.quality:quality_report",
@@ -73,20 +96,32 @@ _HOMES = {
 __all__ = [
     "BC",
     "GCBC",
+    "GTA",
     "IQL",
     "TD3BC",
     "Conditions",
     "Episodes",
+    "Guidance",
+    "Guided",
+    "Imagination",
+    "Imagined",
     "Plan",
+    "PolicyGuidedDiffusion",
+    "Renewal",
     "Sampling",
     "TrajectoryDiffusion",
     "TransitionDiffusion",
+    "Unguided",
+    "ValueGuidedDiffusion",
     "WaypointPolicy",
     "WindowMLP",
+    "WorldModel",
     "collect",
     "dynamics_error",
     "evaluate",
     "fit",
+    "frontier",
+    "guidance_strength",
     "info",
     "load",
     "load_dataset",
