@@ -72,6 +72,8 @@ class Benchmark:
         tuning_cells: seeds from 1000, what ``--tuning`` computes; their settings are the ones tried.
         tried: number of settings tried per arm; from ``tuning_cells`` where not given, else one.
         statistical: False where seeds mean nothing (a deviation from a closed form); never preliminary then.
+        obstacle: why a cell cannot be computed here and now (what it is held against is not installed), "" where it
+            can: it is left out and the reason is said.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Benchmark:
     tuning_cells: Sequence[Cell] = ()
     tried: Mapping[str, int] = field(default_factory=dict)
     statistical: bool = True
+    obstacle: Callable[[Cell], str] = lambda cell: ""
 
     def __post_init__(self) -> None:
         for cell in (*self.cells, *self.quick_cells):
@@ -142,6 +145,7 @@ def compute_missing(benchmark: Benchmark, cells: Sequence[Cell], store: CellStor
     end = time.monotonic() + 60 * minutes
     pending = sorted((cell for cell in cells if store.read(cell) is None), key=lambda cell: cell.seed)
     _say(f"{benchmark.name}: {len(cells) - len(pending)} of {len(cells)} cells are done, {len(pending)} to compute")
+    pending = _possible(benchmark, pending)
     failed = 0
     if not pending or minutes <= 0:
         return failed
@@ -209,13 +213,22 @@ def result_file(benchmark: Benchmark, results: Results) -> dict[str, Any]:
 def _quick(benchmark: Benchmark) -> int:
     """Compute the quick cells afresh, here and now, and print the keys they give as the last line."""
     begun = time.monotonic()
+    cells = _possible(benchmark, benchmark.quick_cells)
     with tempfile.TemporaryDirectory() as workspace, contextlib.redirect_stdout(sys.stderr):
-        done = {cell: benchmark.compute(cell, Path(workspace)) for cell in benchmark.quick_cells}
+        done = {cell: benchmark.compute(cell, Path(workspace)) for cell in cells}
         figures = dict(_finite(benchmark.aggregate(Results(benchmark.quick_cells, done))))
     if (seconds := time.monotonic() - begun) > QUICK_SECONDS:
         _say(f"the quick cells took {seconds:.0f} s, more than {QUICK_SECONDS:.0f} s")
     print(json.dumps(figures))
     return 0
+
+
+def _possible(benchmark: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
+    """The cells without an obstacle; the obstacles of the others are said, each once."""
+    obstacles = {cell: benchmark.obstacle(cell) for cell in cells}
+    for reason in dict.fromkeys(filter(None, obstacles.values())):
+        _say(reason)
+    return [cell for cell in cells if not obstacles[cell]]
 
 
 def _write_results(benchmark: Benchmark, results: Results, folder: Path) -> None:

@@ -216,3 +216,12 @@ def test_an_artefact_is_built_once_and_never_half(tmp_path):
     assert not (tmp_path / "data-0").exists()
     assert artefact(tmp_path, "data-0", build) == artefact(tmp_path, "data-0", build)
     assert len(built) == 2
+
+
+def test_cells_with_an_obstacle_are_left_out_and_the_reason_is_said_once(tmp_path, capsys):
+    def obstacle(cell: Cell) -> str:
+        return "no reference here" if cell.arm == "reference" else ""
+
+    bench = benchmark(tmp_path, grid(ARMS, ARMS, seeds=range(2)), obstacle=obstacle)
+    assert sorted(run(bench, tmp_path)) == [f"{place}/ours/{seed}" for place in ARMS for seed in range(2)]
+    assert capsys.readouterr().err.count("no reference here") == 1
