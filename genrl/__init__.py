@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genrl.data.store import save as save_dataset
     from genrl.data.verify import verify
     from genrl.data.waypoint import WaypointPolicy
+    from genrl.diffusion.guidance import Posterior, Published
     from genrl.evaluation.dynamics_error import dynamics_error
     from genrl.evaluation.evaluate import evaluate
     from genrl.evaluation.guidance_plots import frontier, guidance_strength
@@ -68,6 +69,8 @@ _HOMES = {
     "IQL": "genrl.learners.iql:IQL",
     # agents that lead methods
     "Guidance": "genrl.methods.steered:Guidance",
+    "Posterior": "genrl.diffusion.guidance:Posterior",
+    "Published": "genrl.diffusion.guidance:Published",
     "PolicyGuidedDiffusion": "genrl.methods.policy_guided_diffusion:PolicyGuidedDiffusion",
     "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
     "GTA": "genrl.methods.gta:GTA",
@@ -107,6 +110,8 @@ __all__ = [
     "Imagined",
     "Plan",
     "PolicyGuidedDiffusion",
+    "Posterior",
+    "Published",
     "Renewal",
     "Sampling",
     "TrajectoryDiffusion",
