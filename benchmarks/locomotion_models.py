@@ -24,7 +24,7 @@ from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 
-UPDATES, BATCH, TRANSITION_BATCH = 8_000, 32, 256
+UPDATES, WINDOW_BATCH, BATCH = 7_000, 32, 256
 HORIZON, CALLS = 32, 31
 SAMPLING = Sampling(solver="heun", steps=(CALLS + 1) // 2)
 CODE = [
@@ -36,6 +36,8 @@ CODE = [
     "genrl/methods/world_model.py",
     "genrl/diffusion/gaussian.py",
     "genrl/dynamics/ensemble.py",
+    "genrl/nets/temporal_unet.py",
+    "genrl/nets/residual_mlp.py",
 ]
 
 
@@ -50,19 +52,29 @@ class Origin(NamedTuple):
 MODELS: dict[str, Callable[..., Method]] = {
     "diffusion": partial(
         TrajectoryDiffusion,
-        net=partial(TemporalUNet, width=32, multipliers=(1, 2, 4, 8)),
+        net=partial(TemporalUNet, width=56, multipliers=(1, 2, 4)),
         horizon=HORIZON,
         overlap=0,
+        lr=2e-3,
+        completion=0.0,  # sampled freely, and never asked for a return
+        return_dropout=1.0,
         sampling=SAMPLING,
     ),
-    "transitions": partial(TransitionDiffusion, net=partial(ResidualMLP, width=512, layers=5), sampling=SAMPLING),
+    "transitions": partial(
+        TransitionDiffusion,
+        net=partial(ResidualMLP, width=384, layers=6),
+        lr=1e-3,
+        completion=0.0,
+        return_dropout=1.0,
+        sampling=SAMPLING,
+    ),
     "dynamics": WorldModel,
 }
 FITS: dict[str, Callable[[Method, Episodes], Method]] = {
-    "diffusion": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
-    "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=TRANSITION_BATCH, progress=False),
+    "diffusion": lambda method, real: fit(method, real, UPDATES, batch_size=WINDOW_BATCH, progress=False),
+    "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
     "dynamics": lambda method, real: fit(
-        method, real, UPDATES, batch_size=TRANSITION_BATCH, val_every=400, patience=5, progress=False
+        method, real, UPDATES, batch_size=BATCH, val_every=400, patience=5, progress=False
     ),
 }
 

@@ -101,7 +101,7 @@ BENCHMARK = Benchmark(
         "network_calls": CALLS,
         "guidance_substeps": SUBSTEPS,
         "evaluation_episodes": EPISODES,
-        "unet_parameters": "1.5 M (the paper: 178 M)",
+        "network": "U-Net of 1.3 M parameters (the paper: 178 M)",
         "data": "fixed actors of rl-trained-agents, not D4RL",
     },
 )
