@@ -45,8 +45,8 @@ def guidance_strength(watched: Mapping[str, Diagnostics]) -> Picture:
 def frontier(curves: Mapping[str, Mapping[str, Measured]]) -> Picture:
     """Likelihood under the target policy against the error of the dynamics, and against impossible states.
 
-    Bottom right is where data should be. On the left a dot is the median, and a thin line leads up to the 90 %
-    quantile; data sets of which nothing could be compared are missing there.
+    Bottom right is where data should be. On the left a dot is the median, in standard deviations of real changes, and a
+    thin line leads up to the 90 % quantile; data sets of which nothing could be compared are missing there.
 
     Args:
         curves: name of a curve -> name of a point on it, such as its scale -> what was measured.
@@ -61,7 +61,7 @@ def frontier(curves: Mapping[str, Mapping[str, Measured]]) -> Picture:
         _curve(left, x, medians, list(points), palette[name])
         _curve(right, x, 100 * np.array([error.impossible_share for error in errors]), list(points), palette[name])
     likelihood = "log-likelihood of an action under the target policy"
-    label(left, x=likelihood, y="error of the next state (std of real changes)")
+    label(left, x=likelihood, y="error of next state (real std)")
     label(right, x=likelihood, y="begin in an impossible state (%)")
     for axes in (left, right):
         axes.set_ylim(bottom=0.0)
@@ -71,8 +71,10 @@ def frontier(curves: Mapping[str, Mapping[str, Measured]]) -> Picture:
 
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, names: list[str], colour: str) -> None:
-    """Points in their order, each with its name beside it."""
-    axes.plot(x, y, color=colour, linewidth=1.4, marker="o", markersize=4.5)
-    for name, likelihood, error in zip(names, x, y, strict=True):
+    """Points in their order, each with its name, to the right and to the left in turn."""
+    axes.plot(x, y, color=colour, linewidth=1.4, marker="o", markersize=4.5, clip_on=False)
+    for turn, (name, likelihood, error) in enumerate(zip(names, x, y, strict=True)):
         if np.isfinite(error):
-            axes.annotate(name, (likelihood, error), (4, 4), textcoords="offset points", fontsize=8, color=INK)
+            side, away = ("right", -4) if turn % 2 else ("left", 4)
+            point = (likelihood, error)
+            axes.annotate(name, point, (away, 4), textcoords="offset points", ha=side, fontsize=8, color=INK)
