@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -9,7 +10,29 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SHORT = {"01_quickstart": {"FRAGMENTS": 8, "FIT": 4, "EPISODES": 4, "LENGTH": 20, "LEARN": 4, "ATTEMPTS": 2}}
+
+
+@dataclass(frozen=True)
+class Short:
+    """A notebook in a short form: other constants, and what it shows and stores all the same."""
+
+    constants: dict[str, int]
+    pictures: int
+    datasets: tuple[str, ...] = ()
+
+
+SHORT = {
+    "01_quickstart": Short(
+        {"FRAGMENTS": 8, "FIT": 4, "EPISODES": 4, "LENGTH": 20, "LEARN": 4, "ATTEMPTS": 2},
+        pictures=2,
+        datasets=("quickstart/umaze-synthetic-v0",),
+    ),
+    "02_policy_guided_diffusion": Short(
+        {"FRAGMENTS": 8, "FIT": 4, "CLONE": 4, "EPISODES": 4, "LENGTH": 14}
+        | {"LEARN": 4, "EVERY": 2, "RENEW": 2, "ATTEMPTS": 2},
+        pictures=5,
+    ),
+}
 every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 
 
@@ -22,17 +45,18 @@ def test_it_runs_in_a_short_form(path, tmp_path, monkeypatch):
     """With other constants after its first code cell, data sets in a folder of their own, and no file to begin with."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    notebook = nbformat.read(path, as_version=4)
+    notebook, short = nbformat.read(path, as_version=4), SHORT[path.stem]
     constants = code_cells(notebook)[0]
-    for name, value in SHORT[path.stem].items():
+    for name, value in short.constants.items():
         assert re.search(rf"\b{name}\b", constants.source)
         constants.source += f"\n{name} = {value}"
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     pictures = [
         output for cell in code_cells(notebook) for output in cell.outputs if "image/png" in output.get("data", {})
     ]
-    assert len(pictures) == 2
-    assert (tmp_path / "datasets" / "quickstart" / "umaze-synthetic-v0" / "genrl.json").exists()
+    assert len(pictures) == short.pictures
+    for dataset in short.datasets:
+        assert (tmp_path / "datasets" / dataset / "genrl.json").exists()
 
 
 @every_notebook
