@@ -59,7 +59,9 @@ def frontier(curves: Mapping[str, Mapping[str, Measured]]) -> Picture:
         medians, highs = np.array([(error.median, error.high) for error in errors]).T
         left.vlines(x, medians, highs, color=palette[name], linewidth=0.9, alpha=0.5)
         _curve(left, x, medians, list(points), palette[name])
-        _curve(right, x, 100 * np.array([error.impossible_share for error in errors]), list(points), palette[name])
+        shares = np.array([error.impossible_share for error in errors])
+        told = [point if share > 0 else "" for point, share in zip(points, shares, strict=True)]  # 0 is crowded
+        _curve(right, x, 100 * shares, told, palette[name])
     likelihood = "log-likelihood of an action under the target policy"
     label(left, x=likelihood, y="error of next state (real std)")
     label(right, x=likelihood, y="begin in an impossible state (%)")

@@ -49,6 +49,7 @@ def test_the_frontier_has_a_dot_a_data_set_in_the_order_of_scales():
     assert left.lines[1].get_xydata() == pytest.approx(np.array([[-3.0, 0.2], [-2.0, 0.3]]))
     assert right.lines[1].get_xydata() == pytest.approx(np.array([[-3.0, 0.0], [-2.0, 75.0]]))
     assert [text.get_text() for text in left.texts] == ["", "0", "1"]
+    assert [text.get_text() for text in right.texts] == ["", "", "1"]  # of none impossible there is nothing to tell
     (_, up) = (part for part in left.collections if isinstance(part, LineCollection))
     assert up.get_segments()[0] == pytest.approx(np.array([[-3.0, 0.2], [-3.0, np.quantile([0.1, 0.2, 0.6], 0.9)]]))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["real", "synthetic"]
