@@ -135,7 +135,7 @@ BENCHMARK = Benchmark(
         "genrl/training/*.py",
     ],
     settings={
-        "shape": "Hopper's: 11 observations, 3 actions; windows of 32 transitions, in 33 rows (the reference trains on 32)",
+        "shape": "Hopper's: 11 observations, 3 actions; windows of 32 transitions in 33 rows (the reference: 32)",
         "calls": "32 steps of Heun's method",
         "unit": "CPU seconds on one core; median over turns, then over runs",
         "turns": ROUNDS,
