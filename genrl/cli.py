@@ -43,8 +43,10 @@ def typed(target: str, *, positional: bool = False) -> Callable[[str, list[str]]
 
 def underscored(argument: str) -> str:
     """``--guidance-scale=2`` is ``--guidance_scale=2``: both spellings of an option are taken."""
-    name, equals, value = argument.partition("=")
-    return name.replace("-", "_").replace("__", "--", 1) + equals + value if argument.startswith("--") else argument
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
 
 
 def raw(target: str) -> Callable[[str, list[str]], Any]:

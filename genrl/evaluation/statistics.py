@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,16 +51,7 @@ def bootstrap(
     value = float(statistic(runs, axis=-1))
     if runs.size == 1:
         return Interval(value, np.nan, np.nan)
-    bounds = stats.bootstrap(
-        (runs,),
-        statistic,
-        n_resamples=RESAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(value, float(bounds.low), float(bounds.high))
+    return _resampled(value, (runs,), statistic, confidence, seed, n_resamples=RESAMPLES)
 
 
 def bootstrap_ratio(sums: ArrayLike, counts: ArrayLike, confidence: float = CONFIDENCE, seed: int = 0) -> Interval:
@@ -71,16 +63,35 @@ def bootstrap_ratio(sums: ArrayLike, counts: ArrayLike, confidence: float = CONF
     value = float(totals.sum() / sizes.sum()) if sizes.sum() else np.nan
     if sizes.size < 2:
         return Interval(value, np.nan, np.nan)
-    bounds = stats.bootstrap(
+    return _resampled(
+        value,
         (totals, sizes),
         lambda total, size, axis: total.sum(axis) / size.sum(axis),
+        confidence,
+        seed,
         n_resamples=RESAMPLES // 5,
         batch=max(1, 10_000_000 // sizes.size),
         paired=True,
+    )
+
+
+def _resampled(
+    value: float,
+    samples: tuple[np.ndarray, ...],
+    statistic: Callable[..., np.ndarray],
+    confidence: float,
+    seed: int,
+    **options: Any,
+) -> Interval:
+    """``value`` with the seeded percentile bootstrap interval of ``statistic`` over ``samples`` (n,) each."""
+    bounds = stats.bootstrap(
+        samples,
+        statistic,
         confidence_level=confidence,
         method="percentile",
         vectorized=True,
         rng=np.random.default_rng(seed),
+        **options,
     ).confidence_interval
     return Interval(value, float(bounds.low), float(bounds.high))
 

@@ -61,8 +61,8 @@ class TrajectoryDiffusion(Method):
         weight_decay: of AdamW.
         context_noise: largest standard deviation of noise on given rows in training, so that a stitched episode is
             led back to the data instead of drifting off.
-        levels: noise levels of training. The published ones suit data of independent entries; the rows of a window are
-            so much alike that what kind of window it is shows at higher noise, up to sigma 10 or 20.
+        levels: noise levels of training, the published ones by default. The rows of a window are much alike, so that
+            what kind of window it is shows at higher noise; training there more often has not paid on Hopper.
         completion: share of the training windows in which some entries may be given; 0 for a model that is only ever
             to be sampled freely, which then learns faster.
         return_dropout: how often the return is withheld in training; 1 for a model that is never asked for one.

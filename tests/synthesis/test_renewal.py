@@ -1,10 +1,6 @@
 """A fit whose synthetic data are renewed: which rows it sees, made by which policy, and that nothing else changes."""
 
 import copy
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,19 +20,9 @@ from genrl.training.datamodule import EpisodesData
 from genrl.training.fit import fit
 from tests.methods.toy_methods import METHODS, equal_weights, linear, walks
 from tests.synthesis.toy_loop import EVERY, LEARNERS, PER_EPOCH, STEPS, Watch, fitted, renewal
+from tests.training.killing import kill_once_there
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def method() -> Method:
-    return fit(METHODS["trajectory-mlp"](), linear(), 20, progress=False)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Marked(Unguided):
@@ -233,16 +219,7 @@ def test_a_killed_process_resumes_to_the_same_weights(during, method, tmp_path):
     stored, whole = save(method, tmp_path / "method.ckpt"), LEARNERS["td3bc"]()
     fitted(whole, renewal(PolicyMarked(method)))
     code = f"from tests.synthesis.test_renewal import slow_fit; slow_fit({str(tmp_path)!r}, {during})"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    awaited = tmp_path / ("renewing" if during else f"step={EVERY + 2}.ckpt")
-    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
-        deadline = time.monotonic() + 120
-        while not awaited.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    kill_once_there(code, tmp_path / ("renewing" if during else f"step={EVERY + 2}.ckpt"))
     found = sorted(tmp_path.glob("step=*.ckpt"), key=lambda path: int(path.stem.partition("=")[2]))
     assert len(found) == EVERY if during else EVERY < len(found) < STEPS
     resumed = LEARNERS["td3bc"]()

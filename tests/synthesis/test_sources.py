@@ -24,23 +24,12 @@ from genrl.synthesis.shards import from_tensors
 from genrl.synthesis.sources import Guided, Imagined, Unguided
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
-from tests.methods.toy_methods import METHODS, WORLD_MODEL, assert_close, equal_weights, linear
+from tests.methods.toy_methods import WORLD_MODEL, assert_close, equal_weights, linear
 from tests.synthesis.toy_loop import EVERY, LEARNERS, fitted, renewal
 
 STRONG = Guidance(Posterior(3.0))
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def method() -> Method:
-    return fit(METHODS["trajectory-mlp"](), linear(), 20, progress=False)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

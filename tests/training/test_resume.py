@@ -1,9 +1,5 @@
 """A fit that was interrupted and resumed gives the same bits, raw and averaged, as one that was not."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from genrl.training.checkpoint import load
 from genrl.training.datamodule import EpisodesData
 from genrl.training.ema import EMA
 from tests.methods.toy_methods import METHODS, TRAINED, equal_weights, linear
+from tests.training.killing import kill_once_there
 
 PER_EPOCH, EPOCHS = 6, 3
 STEPS = PER_EPOCH * EPOCHS
@@ -84,15 +81,7 @@ def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
     whole = METHODS["trajectory-mlp"]()
     trainer(tmp_path, enable_checkpointing=False).fit(whole, datamodule=data())
     code = f"from tests.training.test_resume import slow_fit; slow_fit({str(tmp_path)!r})"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / f"step={PER_EPOCH + 2}.ckpt").exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    kill_once_there(code, tmp_path / f"step={PER_EPOCH + 2}.ckpt")
     found = sorted(tmp_path.glob("step=*.ckpt"), key=lambda path: int(path.stem.partition("=")[2]))
     assert len(found) < STEPS
     resumed = METHODS["trajectory-mlp"]()
