@@ -37,5 +37,9 @@ class EpisodeGenerators:
         """(B, ...) one sample from each environment's own generator."""
         return np.stack([sample(generator) for generator in self._generators])
 
+    def __getitem__(self, slot: int) -> np.random.Generator:
+        """The generator of one environment."""
+        return self._generators[slot]
+
     def __len__(self) -> int:
         return len(self._generators)

@@ -14,7 +14,7 @@ from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.policy import Policy
 from genrl.data.spaces import leaf_spaces
 from genrl.data.waypoint import WaypointPolicy
-from genrl.learners.learner import Learner
+from genrl.learners.agent import Agent
 from genrl.training.checkpoint import load
 
 Maker = Callable[..., Policy]
@@ -29,7 +29,7 @@ def learned_policy(env: gym.Env, path: str, device: str = "cpu") -> Policy:
         UnsupportedSpaceError: it was fitted to other spaces than the environment's.
     """
     learner = load(path, device)
-    if not isinstance(learner, Learner):
+    if not isinstance(learner, Agent):
         raise CheckpointError(f"{path} holds a {type(learner).__name__}, which makes data and does not act.")
     assert learner.spec is not None
     for name in ("observation_space", "action_space"):

@@ -1,4 +1,4 @@
-"""What every downstream learner offers: it fits like any module, and gives a policy."""
+"""What learners offer whose policy looks at one observation at a time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from abc import abstractmethod
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import ConfigurationError
 from genrl.data.policy import Policy
 from genrl.data.spaces import Leaves
+from genrl.learners.agent import Agent
 from genrl.learners.observer import Observer
 from genrl.learners.policy import LearnedPolicy
-from genrl.training.module import Trainable
 
 
-class Learner(Trainable):
-    """An offline reinforcement or imitation learner.
+class Learner(Agent):
+    """An offline reinforcement or imitation learner whose action depends on the present observation alone.
 
     Attributes:
         observer: how observations become the columns that ``forward`` takes.
@@ -49,17 +48,5 @@ class Learner(Trainable):
         Raises:
             ConfigurationError: the learner was never fitted.
         """
-        if self.spec is None:
-            raise ConfigurationError(f"This {type(self).__name__} was never fitted; fit or load it before it can act.")
+        self.require_fitted()
         return LearnedPolicy(self)
-
-    @property
-    def updates(self) -> int:
-        """Batches that this fit has begun before the present one."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
-
-    def log_sparsely(self, metrics: dict[str, Tensor]) -> None:
-        """Log where the Trainer would write it down; Lightning's bookkeeping costs as much as a small network."""
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (self.updates + 1) % every == 0:
-            self.log_dict(metrics, prog_bar=True)

@@ -92,7 +92,7 @@ class Observer(nn.Module):
             ConditionError: a goal is needed and there is none, or it is not (B, G).
         """
         state = self.state.encode(leaves)
-        goals = self._desired(leaves) if goal is None else self._given(goal, state)
+        goals = self.desired(leaves) if goal is None else self._given(goal, state)
         return torch.cat((state, goals), dim=-1)  # (B, D)
 
     def forward(self, leaves: Leaves, goal: Tensor | None = None) -> Tensor:
@@ -103,7 +103,12 @@ class Observer(nn.Module):
         """
         return self.normalize(self.encode(leaves, goal))
 
-    def _desired(self, leaves: Leaves) -> Tensor:
+    def desired(self, leaves: Leaves) -> Tensor:
+        """(B, G) the goals that observations ask for, in the data's units; no columns for a learner without goals.
+
+        Raises:
+            ConditionError: the observations hold none.
+        """
         paths = self.goal.codec.paths
         if not paths:
             return self.goal.encode(leaves)

@@ -1,0 +1,110 @@
+"""How a trained diffusion model is sampled: chosen after training, kept apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genrl.data.errors import ConfigurationError
+from genrl.data.setting import Setting
+from genrl.diffusion.denoiser import Estimator
+from genrl.diffusion.grids import uniform
+from genrl.diffusion.guidance import Moment
+from genrl.diffusion.noise import Noise
+from genrl.diffusion.samplers import SAMPLERS
+from genrl.diffusion.spacings import spaced
+
+
+@dataclass(frozen=True)
+class Sampling(Setting):
+    """A solver on a grid of noise levels, on the ``EDM`` path.
+
+    Attributes:
+        solver: name of a sampler in ``genrl.diffusion.samplers``.
+        steps: steps of the grid.
+        sigma_min, sigma_max, rho: the grid, in units of the normalised data.
+        options: what else the solver takes, e.g. ``s_churn`` for heun.
+        spacing: name of the grid in ``genrl.diffusion.spacings``.
+
+    Raises:
+        ConfigurationError: there is no such solver or grid.
+    """
+
+    solver: str = "heun"
+    steps: int = 32
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spacing: str = "karras"
+
+    def __post_init__(self) -> None:
+        _require_solver(self.solver)
+        _ = self.grid
+
+    def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
+        """Denoise from ``eps`` (B, ...) of unit variance to data (B, ...)."""
+        return SAMPLERS[self.solver](denoiser, eps * self.sigma_max, self.grid, condition, noise, **self.options)
+
+    def again(
+        self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
+    ) -> Tensor:
+        """Noise data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the grid's steps, and denoise them."""
+        grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
+        return SAMPLERS[self.solver](denoiser, rows + float(grid[0]) * eps, grid, condition, noise, **self.options)
+
+    @property
+    def grid(self) -> Tensor:
+        """(steps + 1,) noise levels, the last one 0."""
+        return spaced(self.spacing, self.steps, self.sigma_min, self.sigma_max, self.rho)
+
+    def moment(self, sigma: float) -> Moment:
+        """How far along the grid a noise level is: Karras' steps are even in sigma^(1 / rho)."""
+        low, high = (bound ** (1 / self.rho) for bound in (self.sigma_min, self.sigma_max))
+        here = sigma ** (1 / self.rho)
+        if high == low:
+            return Moment(sigma, 0.0, 0.0)
+        return Moment(sigma, min(max((high - here) / (high - low), 0.0), 1.0), here / self.rho / (high - low))
+
+
+@dataclass(frozen=True)
+class FlowSampling(Setting):
+    """A solver in even steps of time on the ``CondOT`` path of flow matching.
+
+    Attributes:
+        solver: name of a sampler in ``genrl.diffusion.samplers``.
+        steps: steps from noise to data.
+        options: what else the solver takes.
+
+    Raises:
+        ConfigurationError: there is no such solver, or no step.
+    """
+
+    solver: str = "euler"
+    steps: int = 3
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_solver(self.solver)
+        uniform(self.steps)
+
+    def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
+        """From ``eps`` (B, ...) of unit variance to data (B, ...)."""
+        return SAMPLERS[self.solver](denoiser, eps, uniform(self.steps), condition, noise, **self.options)
+
+    def again(
+        self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
+    ) -> Tensor:
+        """Mix data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the steps, and go back to data."""
+        grid = uniform(self.steps)[self.steps - max(round(level * self.steps), 1) :]
+        mixed = torch.lerp(rows, eps, float(grid[0]))
+        return SAMPLERS[self.solver](denoiser, mixed, grid, condition, noise, **self.options)
+
+
+def _require_solver(name: str) -> None:
+    if name not in SAMPLERS:
+        raise ConfigurationError(f"There is no solver {name!r}; there are {', '.join(sorted(SAMPLERS))}.")

@@ -1,0 +1,41 @@
+"""Goals that a caller gives, checked before a policy follows them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from genrl.data.codecs import BoxCodec
+from genrl.data.errors import ConditionError
+from genrl.learners.observer import Columns
+
+
+def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
+    """Goals (B, D), or (B, G, D) for G consecutive ones, in the data's units, as (B, G, D).
+
+    Args:
+        columns: what a goal consists of.
+        count: B.
+        length: G.
+
+    Raises:
+        ConditionError: a wrong shape, a value that is not finite, or one outside the observation space.
+    """
+    dim = columns.dim
+    if goal.shape not in ((count, dim), (count, length, dim)):
+        raise ConditionError(
+            f"The condition 'goal' must be ({count}, {dim}) or ({count}, {length}, {dim}), not {tuple(goal.shape)}: one"
+            " goal for each environment, in the units of the achieved goal."
+        )
+    if not goal.isfinite().all():
+        row = int((~goal.isfinite()).flatten(1).any(1).nonzero()[0])
+        raise ConditionError(f"The condition 'goal' holds NaN or infinite values in row {row}; leave no entry open.")
+    for (path, section), codec in zip(columns.codec.sections.items(), columns.codec.codecs, strict=True):
+        if isinstance(codec, BoxCodec):
+            low, high = codec.low.to(goal), codec.high.to(goal)
+            outside = ((goal[..., section] < low) | (goal[..., section] > high)).flatten(1).any(1)
+            if outside.any():
+                raise ConditionError(
+                    f"The condition 'goal' lies outside the observation space at '{path}' in row"
+                    f" {int(outside.nonzero()[0])}; goals are given in the data's own units."
+                )
+    return goal.float().reshape(count, -1, dim).expand(-1, length, -1)
