@@ -16,9 +16,12 @@ from genrl.data.spaces import flatten, leaf_spaces, unflatten
 EnvLike = str | EnvSpec | Callable[[], gym.Env]
 """An environment id, a Gymnasium specification, or anything that makes an environment when called."""
 
+OWN_ENVIRONMENTS = ("genrl.data.ogbench_envs", "genrl.data.pusht")
+"""Modules that register the ids ``genrl/...``."""
+
 
 def make_env(env: EnvLike, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
-    """Make one environment; the ids of gymnasium_robotics are registered when first asked for.
+    """Make one environment; the ids of genrl and gymnasium_robotics are registered when first asked for.
 
     Raises:
         ConfigurationError: no environment of that id is registered.
@@ -37,6 +40,9 @@ def _register(env_id: str) -> None:
     try:
         if module:
             importlib.import_module(module)
+        elif name.startswith("genrl/"):
+            for home in OWN_ENVIRONMENTS:
+                importlib.import_module(home)
         elif name not in gym.registry:
             with redirect_stderr(io.StringIO()):  # it prints a notice about environments of other families
                 gym.register_envs(importlib.import_module("gymnasium_robotics"))  # slow, so only where an id asks

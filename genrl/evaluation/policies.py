@@ -10,6 +10,8 @@ from typing import Any
 import gymnasium as gym
 
 from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
+from genrl.data.maze_oracle import navigate, stitch
+from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.policy import Policy
 from genrl.data.spaces import leaf_spaces
@@ -50,6 +52,9 @@ def actor_policy(env: gym.Env, path: str, **options: Any) -> Policy:
 NAMED: dict[str, Maker] = {
     "random": lambda env: RandomPolicy(env.action_space),
     "waypoint": WaypointPolicy.for_env,
+    "plan": PlanOracle.for_env,
+    "navigate": navigate,
+    "stitch": stitch,
 }
 
 STORED: dict[str, Maker] = {".ckpt": learned_policy, ".npz": actor_policy}
