@@ -88,7 +88,7 @@ def episodes(name: str) -> int:
     return PLAYGROUNDS[name].episodes
 
 
-def play(policy: Policy, name: str, seed: int, *, num_envs: int = 10) -> np.ndarray:
+def play(policy: Policy, name: str, seed: int, *, num_envs: int = 5) -> np.ndarray:
     """(E,) scores of a policy, whose episode e starts where that of any other policy does for the same ``seed``."""
     ground = PLAYGROUNDS[name]
     return score(
