@@ -85,16 +85,19 @@ class SequenceLearner(Agent):
         self.observer = Observer(spec, goal_leaves)
         self.codec = SpaceCodec(spec.action_space)
         self.scale = MinMax(self.codec.dim)
-        network = self.net(
+        self.model = self.around(self.network(self.codec.dim, self.output_dim(self.codec.dim)))
+
+    def network(self, action_dim: int, output_dim: int) -> nn.Module:
+        """A network over this learner's windows, from ``action_dim`` to ``output_dim`` numbers for each action."""
+        return self.net(
             state_dim=self.observer.state.dim,
             goal_dim=self.observer.goal.dim,
-            action_dim=self.codec.dim,
-            output_dim=self.output_dim(self.codec.dim),
+            action_dim=action_dim,
+            output_dim=output_dim,
             history=self.history,
             chunk=self.chunk,
             goal_length=self.goal_length,
         )
-        self.model = self.around(network)
 
     def around(self, network: nn.Module) -> nn.Module:
         """What learns: the network by itself, or with something around it."""

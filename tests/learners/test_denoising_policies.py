@@ -2,53 +2,28 @@
 
 from functools import partial
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from toy_data import box, random_walks
+from toy_data import random_walks
+from toy_sequences import NET, act, long_ways, two_ways
 
-from genrl.data.arrays import from_arrays
-from genrl.data.conditions import Conditions
-from genrl.data.episodes import Episodes
 from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.sampling import FlowSampling, Sampling
 from genrl.diffusion.spacings import SPACINGS
 from genrl.learners.beso import BESO
 from genrl.learners.flow_policy import FlowPolicy
-from genrl.nets.policy_transformer import Observed, PolicyTransformer
+from genrl.nets.policy_transformer import Observed
 from genrl.training.fit import fit
 
-NET = partial(PolicyTransformer, width=32, layers=2, heads=2, attention_dropout=0.0, dropout=0.0)
 KINDS = {"beso": BESO, "flow": FlowPolicy}
-
-
-def two_ways(episodes: int = 400) -> Episodes:
-    """A step to the right or to the left, as often each: the mean of the actions is no action at all."""
-    rng = np.random.default_rng(0)
-    ways = rng.choice([-1.0, 1.0], (episodes, 1, 1))
-    actions = 0.5 * ways + 0.05 * rng.normal(size=(episodes, 1, 1))
-    places = np.concatenate([np.zeros((episodes, 1, 1)), actions], axis=1)
-    return from_arrays(
-        list(places.astype(np.float32)),
-        list(actions.astype(np.float32)),
-        [np.zeros(1)] * episodes,
-        observation_space=gym.spaces.Box(-2, 2, (1,), np.float32),
-        action_space=box(1),
-    )
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def fitted(request):
     make = partial(KINDS[request.param], net=NET, history=1, goal_dropout=0.5, lr=2e-3, ema_decay=0.99)
     return fit(make(), two_ways(), 600, batch_size=128, val_fraction=0.0, progress=False)
-
-
-def act(policy, count: int, goal: float | None = None) -> np.ndarray:
-    policy.reset(np.ones(count, bool), np.arange(count))
-    conditions = None if goal is None else Conditions(goal=torch.full((count, 1), goal))
-    return policy.act(np.zeros((count, 1), np.float32), conditions)[:, 0]
 
 
 def test_without_a_goal_both_ways_are_taken(fitted):
@@ -91,7 +66,7 @@ def test_every_solver_and_grid_runs_on_one_model(fitted):
 
 def test_a_warm_start_stays_with_the_last_plan():
     wide = {"sampling": Sampling("ddim", 10, 0.005, 3.0), "sigma_max": 3.0}
-    flip = fit(BESO(net=NET, history=1, chunk=2, goal_length=0, lr=2e-3, **wide), _long_ways(), 400, progress=False)
+    flip = fit(BESO(net=NET, history=1, chunk=2, goal_length=0, lr=2e-3, **wide), long_ways(), 400, progress=False)
     policy = flip.policy(execute=1, together=200, warm=0.4)
     policy.reset(np.ones(200, bool), np.arange(200))
     zeros = np.zeros((200, 1), np.float32)
@@ -102,19 +77,6 @@ def test_a_warm_start_stays_with_the_last_plan():
     actions = np.stack([fresh.act(zeros)[:, 0] for _ in range(4)])
     assert kept > 0.65
     assert (np.sign(actions[1:]) == np.sign(actions[0])).mean() < 0.6
-
-
-def _long_ways() -> Episodes:
-    """Actions that are all right or all left, in a state that never tells."""
-    rng = np.random.default_rng(0)
-    actions = np.repeat(rng.choice([-0.5, 0.5], (200, 1, 1)), 6, axis=1) + 0.05 * rng.normal(size=(200, 6, 1))
-    return from_arrays(
-        [np.zeros((7, 1), np.float32)] * 200,
-        list(actions.astype(np.float32)),
-        [np.zeros(6)] * 200,
-        observation_space=box(1),
-        action_space=box(1),
-    )
 
 
 class Spy(torch.nn.Module):
