@@ -57,8 +57,8 @@ Plan = Callable[[Observed, Tensor, Noise], Tensor]
 class SequencePolicy:
     """Acts by plans over a window of the last T observations and T - 1 actions.
 
-    A diffusion policy is a distribution by nature, and acts by drawing from it with its episode's own seed whether a
-    deterministic action is asked for or not.
+    Most such policies are distributions by nature, and act by drawing from them with their episode's own seed whether
+    a deterministic action is asked for or not.
 
     Args:
         learner: fitted.
@@ -143,12 +143,14 @@ class SequencePolicy:
         """New chunks for the environments ``due``."""
         learner = self.learner
         training = learner.training
-        learner.train(False)
+        if training:
+            learner.train(False)
         going_on = ~self._fresh[due] if self.warm else np.zeros(len(due), bool)
         for rows in (due[going_on], due[~going_on]):
             for first in range(0, len(rows), self.together):
                 self._plan(rows[first : first + self.together], goals)
-        learner.train(training)
+        if training:
+            learner.train(True)
         self._done[due] = 0
 
     def _plan(self, rows: np.ndarray, goals: Tensor) -> None:
