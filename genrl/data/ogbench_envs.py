@@ -5,6 +5,7 @@ Source: "OGBench: Benchmarking Offline Goal-Conditioned RL" (Park et al. 2024), 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -46,7 +47,8 @@ class OGBenchGoals(gym.Env):
     def __init__(self, env_id: str, free_play: bool = False, render_mode: str | None = None) -> None:
         self.env_id, self.free_play, self.render_mode = env_id, free_play, render_mode
         self.simulator = simulator(env_id, free_play)
-        state, _ = self.simulator.reset()  # some environments declare another shape than they observe
+        with lent_randomness(np.random.default_rng(0)):
+            state, _ = self.simulator.reset(seed=0)  # some environments declare another shape than they observe
         box = gym.spaces.Box(-np.inf, np.inf, state.shape, np.float32)
         self.observation_space = gym.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = gym.spaces.Box(-1.0, 1.0, self.simulator.action_space.shape, np.float32)
@@ -103,6 +105,14 @@ def simulator(env_id: str, free_play: bool = False) -> Any:
     Raises:
         ConfigurationError: the package ogbench is not installed, or it has no such environment.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a missing display, and of the precision of its action spaces
+        made = _made(env_id, free_play)
+        made.action_space  # noqa: B018
+    return made
+
+
+def _made(env_id: str, free_play: bool) -> Any:
     optional("ogbench")
     try:
         spec = gym.spec(env_id)

@@ -17,6 +17,7 @@ from genrl.data.maze_oracle import Maze, navigate, stitch
 from genrl.data.ogbench_envs import simulator
 from genrl.data.ogbench_play import cube_in_sight, play
 from genrl.data.plan_oracle import PlanOracle, set_simulator
+from genrl.evaluation.policies import make_policy
 
 pytest.importorskip("ogbench")
 FREE = {"free_play": True}
@@ -116,6 +117,13 @@ def test_stitching_ends_four_cells_from_the_start(maze):
     ends = [[maze.free.index(maze.cell(e.observations["observation"][at].numpy())) for at in (0, -1)] for e in played]
     gone = [distance[start, end] for start, end in ends]
     assert np.mean(np.array(gone) == 4) > 0.8  # the rest were pushed over a border by the noise at the end
+
+
+def test_oracles_have_names():
+    env = make_env("genrl/pointmaze-medium-v0")
+    assert make_policy("stitch", env, {"noise": 0.1}).following is None
+    assert make_policy("navigate", env).following is not None
+    assert isinstance(make_policy("plan", make_env("genrl/cube-single-v0")), PlanOracle)
 
 
 def test_what_cannot_be_played_is_refused(maze):
