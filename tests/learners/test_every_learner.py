@@ -2,53 +2,31 @@
 
 from collections.abc import Callable
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from toy_data import LEARNERS, equal_weights, random_walks
+from toy_data import LEARNERS, equal_weights, observations, random_walks, trainer, walks_data
 
 from genrl.data.batch import Transitions
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import flatten
 from genrl.learners.learner import Learner
 from genrl.training.checkpoint import load, save
-from genrl.training.datamodule import EpisodesData
 from genrl.training.fit import fit
 
 pytestmark = pytest.mark.parametrize("make", LEARNERS.values(), ids=LEARNERS.keys())
 Make = Callable[[], Learner]
 
 
-def observations(count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(size=(count, 2)) for name in ("observation", "achieved_goal", "desired_goal")}
-
-
-def trainer(folder, **settings) -> L.Trainer:
-    return L.Trainer(
-        accelerator="cpu",
-        default_root_dir=folder,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **{"max_epochs": 2, **settings},
-    )
-
-
-def data() -> EpisodesData:
-    return EpisodesData(random_walks(), batch_size=16, val_fraction=0.2, val_batches=1, batches_per_epoch=10)
-
-
 @pytest.mark.parametrize("step", [5, 10, 13])
 def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
     every = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
     whole = make()
-    trainer(tmp_path, callbacks=[every]).fit(whole, datamodule=data())
+    trainer(tmp_path, callbacks=[every]).fit(whole, datamodule=walks_data())
     resumed = make()
     second = trainer(tmp_path, enable_checkpointing=False)
-    second.fit(resumed, datamodule=data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
+    second.fit(resumed, datamodule=walks_data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
     assert second.global_step == 20  # one step for each batch, however many optimisers
     assert equal_weights(whole, resumed)
     assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
@@ -77,7 +55,7 @@ def test_the_seed_alone_decides_the_weights(make: Make):
 )
 def test_learning_rates_that_fall_reach_zero_at_the_end(make: Make, bounds: dict, tmp_path):
     whole = trainer(tmp_path, enable_checkpointing=False, **bounds)
-    whole.fit(make(), datamodule=data())
+    whole.fit(make(), datamodule=walks_data())
     falling = [groups[-1]["lr"] for groups in (optimizer.param_groups for optimizer in whole.optimizers)]
     if whole.lr_scheduler_configs:
         assert falling == pytest.approx([0.0], abs=1e-9)
@@ -126,7 +104,7 @@ def test_the_mean_is_the_deterministic_action_and_has_a_gradient(make: Make):
 def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
     stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
     stopped = trainer(tmp_path, max_epochs=5, callbacks=[stop], enable_checkpointing=False)
-    stopped.fit(make(), datamodule=data())
+    stopped.fit(make(), datamodule=walks_data())
     assert stopped.current_epoch == 1
     assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
 

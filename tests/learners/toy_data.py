@@ -3,6 +3,7 @@
 from functools import partial
 
 import gymnasium as gym
+import lightning as L
 import numpy as np
 import torch
 
@@ -13,6 +14,7 @@ from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
 from genrl.learners.td3bc import TD3BC
 from genrl.nets.mlp import MLP
+from genrl.training.datamodule import EpisodesData
 
 SMALL = partial(MLP, width=32)
 LINEAR = partial(MLP, layers=0)
@@ -29,7 +31,7 @@ def box(dim: int, low: float = -1.0, high: float = 1.0) -> gym.spaces.Box:
     return gym.spaces.Box(low, high, (dim,), np.float32)
 
 
-def random_walks(episodes: int = 6, steps: int = 20, seed: int = 0) -> Episodes:
+def random_walks(episodes: int = 6, steps: int = 20, seed: int = 0, within: float = np.inf) -> Episodes:
     """A point that moves by a tenth of the action in a plane, with a goal: every learner can take these."""
     rng = np.random.default_rng(seed)
     shape = (episodes, steps)
@@ -37,7 +39,7 @@ def random_walks(episodes: int = 6, steps: int = 20, seed: int = 0) -> Episodes:
     moves = np.concatenate([rng.normal(size=(episodes, 1, 2)), 0.1 * actions], axis=1)
     places = moves.cumsum(1)
     goals = np.repeat(rng.normal(size=(episodes, 1, 2)), steps + 1, axis=1)
-    wide = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    wide = gym.spaces.Box(-within, within, (2,), np.float64)
     space = gym.spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), wide))
     return from_arrays(
         [{"observation": p, "achieved_goal": p, "desired_goal": g} for p, g in zip(places, goals, strict=True)],
@@ -83,3 +85,23 @@ def clock(terminated: bool, steps: int = 3, episodes: int = 40) -> Episodes:
 def equal_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     first, second = one.state_dict(), other.state_dict()
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def observations(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=(count, 2)) for name in ("observation", "achieved_goal", "desired_goal")}
+
+
+def trainer(folder, **settings) -> L.Trainer:
+    return L.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **{"max_epochs": 2, **settings},
+    )
+
+
+def walks_data() -> EpisodesData:
+    return EpisodesData(random_walks(), batch_size=16, val_fraction=0.2, val_batches=1, batches_per_epoch=10)

@@ -1,0 +1,173 @@
+"""What must hold for every learner over windows: a new one enters the list in toy_sequences and nothing here."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from toy_data import equal_weights, observations, random_walks, trainer, walks_data
+from toy_sequences import LEARNERS, two_ways
+
+from genrl.data.conditions import Conditions
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.data.policy import Policy
+from genrl.learners.sequence import SequenceLearner
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+
+Make = Callable[..., SequenceLearner]
+STEPS, COUNT = 7, 5
+
+every = pytest.mark.parametrize("make", LEARNERS.values(), ids=LEARNERS.keys())
+
+
+@pytest.fixture(scope="module", params=LEARNERS.values(), ids=LEARNERS.keys())
+def fitted(request) -> SequenceLearner:
+    return fit(request.param(), random_walks(within=10.0), 10, progress=False)
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[dict[str, np.ndarray]]:
+    """Observations of five environments over seven steps."""
+    return [observations(COUNT, seed) for seed in range(STEPS)]
+
+
+def rows(seen: list[dict[str, np.ndarray]], part: slice) -> list[dict[str, np.ndarray]]:
+    return [{name: leaf[part] for name, leaf in step.items()} for step in seen]
+
+
+def begin(policy: Policy, seeds: list[int]) -> Policy:
+    policy.reset(np.ones(len(seeds), bool), np.array(seeds))
+    return policy
+
+
+def follow(policy: Policy, seen: list[dict[str, np.ndarray]]) -> np.ndarray:
+    """(steps, environments, A) actions."""
+    return np.stack([policy.act(step) for step in seen])
+
+
+@every
+@pytest.mark.parametrize("step", [5, 13])
+def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
+    keep = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
+    whole = make()
+    trainer(tmp_path, callbacks=[keep]).fit(whole, datamodule=walks_data())
+    resumed = make()
+    second = trainer(tmp_path, enable_checkpointing=False)
+    second.fit(resumed, datamodule=walks_data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
+    assert second.global_step == 20
+    assert equal_weights(whole, resumed)
+    assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
+
+
+@every
+def test_the_seed_alone_decides_the_weights(make: Make):
+    made = []
+    for run in range(2):
+        torch.random.manual_seed(run)  # what the caller has been doing does not matter
+        made.append(fit(make(), random_walks(), 5, progress=False))
+    assert equal_weights(*made)
+    assert not equal_weights(made[0], fit(make(seed=1), random_walks(), 5, progress=False, seed=0))
+
+
+@every
+def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
+    stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
+    stopped = trainer(tmp_path, max_epochs=5, callbacks=[stop], enable_checkpointing=False)
+    stopped.fit(make(), datamodule=walks_data())
+    assert stopped.current_epoch == 1
+    assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
+
+
+@every
+def test_an_unfitted_learner_refuses_to_act(make: Make):
+    with pytest.raises(ConfigurationError, match="never fitted"):
+        make().policy()
+
+
+@every
+@pytest.mark.parametrize(("history", "chunk", "goals"), [(1, 1, 0), (1, 1, 1), (4, 1, 2), (1, 4, 1), (2, 3, 0)])
+def test_every_window_fits_and_acts(make: Make, history: int, chunk: int, goals: int, seen):
+    learner = make(history=history, chunk=chunk, goal_length=goals)
+    fit(learner, random_walks(), 3, progress=False)
+    for execute in {1, chunk}:
+        actions = follow(begin(learner.policy(execute), list(range(COUNT))), seen)
+        assert actions.shape == (STEPS, COUNT, 2)
+        assert np.abs(actions).max() <= 1
+        assert actions.std(0).min() > 0  # what is seen matters
+
+
+def test_a_checkpoint_gives_the_same_policy(fitted, seen, tmp_path):
+    loaded = load(save(fitted, tmp_path / "learner.ckpt"))
+    assert type(loaded) is type(fitted)
+    assert equal_weights(fitted, loaded)
+    first, second = (follow(begin(learner.policy(), list(range(COUNT))), seen) for learner in (fitted, loaded))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_actions_do_not_depend_on_how_many_environments_act(fitted, seen):
+    all_of_them = follow(begin(fitted.policy(), list(range(COUNT))), seen)
+    for row in range(COUNT):
+        alone = follow(begin(fitted.policy(), [row]), rows(seen, slice(row, row + 1)))
+        np.testing.assert_array_equal(alone[:, 0], all_of_them[:, row])
+    together = follow(begin(fitted.policy(together=8), list(range(COUNT))), seen)
+    np.testing.assert_allclose(together, all_of_them, atol=1e-5)
+
+
+@pytest.mark.parametrize("execute", [1, 2])
+@pytest.mark.parametrize("moment", [2, 3])
+def test_an_episode_knows_nothing_of_the_one_before_nor_of_its_neighbours(fitted, seen, execute, moment):
+    """One of five environments begins anew; it acts as a fresh policy does, and the others as if nothing had been."""
+    policy = begin(fitted.policy(execute), list(range(COUNT)))
+    follow(policy, seen[:moment])
+    policy.reset(np.arange(COUNT) == 1, np.full(COUNT, 77))
+    after = follow(policy, seen[moment:])
+    fresh = follow(begin(fitted.policy(execute), [77]), rows(seen[moment:], slice(1, 2)))
+    np.testing.assert_array_equal(after[:, 1], fresh[:, 0])
+    undisturbed = follow(begin(fitted.policy(execute), list(range(COUNT))), seen)[moment:]
+    others = [0, 2, 3, 4]
+    np.testing.assert_array_equal(after[:, others], undisturbed[:, others])
+    assert not np.array_equal(after[:, 1], undisturbed[:, 1])
+
+
+def test_a_given_goal_takes_the_place_of_the_desired_one(fitted, seen):
+    goal = np.random.default_rng(9).normal(size=(COUNT, 2))
+    given = begin(fitted.policy(), list(range(COUNT))).act(seen[0], Conditions(goal=torch.from_numpy(goal)))
+    desired = begin(fitted.policy(), list(range(COUNT))).act({**seen[0], "desired_goal": goal})
+    np.testing.assert_array_equal(given, desired)
+    assert not np.array_equal(given, begin(fitted.policy(), list(range(COUNT))).act(seen[0]))
+
+
+@pytest.mark.parametrize(
+    ("goal", "complaint"),
+    [
+        (torch.zeros(COUNT, 3), r"must be \(5, 2\) or \(5, 1, 2\), not \(5, 3\)"),
+        (torch.zeros(COUNT, 2, 2), r"must be \(5, 2\) or \(5, 1, 2\), not \(5, 2, 2\)"),
+        (torch.zeros(4, 2), "has 4 rows for a batch of 5"),
+        (torch.tensor([[0.0, 0.0]] * 4 + [[0.0, torch.nan]]), "NaN or infinite values in row 4"),
+        (torch.tensor([[0.0, 0.0]] * 4 + [[torch.inf, 0.0]]), "NaN or infinite values in row 4"),
+        (torch.tensor([[0.0, 0.0]] * 3 + [[0.0, -10.1]] * 2), "outside the observation space .* in row 3"),
+    ],
+)
+def test_bad_goals_are_refused_by_name(fitted, seen, goal, complaint):
+    policy = begin(fitted.policy(), list(range(COUNT)))
+    with pytest.raises(ConditionError, match=f"The condition 'goal' .*{complaint}"):
+        policy.act(seen[0], Conditions(goal=goal))
+
+
+@every
+def test_who_learned_to_do_without_a_goal_acts_without_one(make: Make):
+    """Where observations hold no desired goal."""
+    learner = fit(make(), two_ways(20), 3, progress=False)
+    policy, place = begin(learner.policy(), [0, 1]), np.zeros((2, 1), np.float32)
+    if learner.goal_free:
+        assert policy.act(place).shape == (2, 1)
+    else:
+        with pytest.raises(ConditionError, match="hold no desired goal"):
+            policy.act(place)
+    free = fit(make(goal_length=0), two_ways(20), 3, progress=False)
+    assert free.goal_free
+    assert begin(free.policy(), [0, 1]).act(place).shape == (2, 1)
+    with pytest.raises(ConditionError, match="does not understand the condition 'goal'"):
+        begin(free.policy(), [0, 1]).act(place, Conditions(goal=torch.zeros(2, 1)))
