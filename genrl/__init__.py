@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.learners.bc import BC
+    from genrl.learners.behavior_transformer import BehaviorTransformer
+    from genrl.learners.beso import BESO
+    from genrl.learners.flow_policy import FlowPolicy
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
+    from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
@@ -67,6 +72,12 @@ _HOMES = {
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    # policies over windows of play
+    "BESO": "genrl.learners.beso:BESO",
+    "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
+    "SequenceBC": "genrl.learners.sequence_bc:SequenceBC",
+    "LatentPlanPolicy": "genrl.learners.latent_plan:LatentPlanPolicy",
+    "BehaviorTransformer": "genrl.learners.behavior_transformer:BehaviorTransformer",
     # agents that lead methods
     "Guidance": "genrl.methods.steered:Guidance",
     "Posterior": "genrl.diffusion.guidance:Posterior",
@@ -98,22 +109,27 @@ _HOMES = {
 
 __all__ = [
     "BC",
+    "BESO",
     "GCBC",
     "GTA",
     "IQL",
     "TD3BC",
+    "BehaviorTransformer",
     "Conditions",
     "Episodes",
+    "FlowPolicy",
     "Guidance",
     "Guided",
     "Imagination",
     "Imagined",
+    "LatentPlanPolicy",
     "Plan",
     "PolicyGuidedDiffusion",
     "Posterior",
     "Published",
     "Renewal",
     "Sampling",
+    "SequenceBC",
     "TrajectoryDiffusion",
     "TransitionDiffusion",
     "Unguided",

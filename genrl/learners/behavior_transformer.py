@@ -7,11 +7,9 @@ are ours: each action of a chunk has a bin of its own, drawn by itself, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.history import HistoryWindows
@@ -19,7 +17,7 @@ from genrl.data.randomness import generator as stream
 from genrl.diffusion.noise import Noise
 from genrl.learners.kmeans import kmeans, nearest
 from genrl.learners.sequence import SequenceLearner, masked_mean
-from genrl.nets.policy_transformer import Observed, PolicyTransformer
+from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 from genrl.training.spec import DataSpec
 
 
@@ -38,7 +36,7 @@ class BehaviorTransformer(SequenceLearner):
 
     def __init__(
         self,
-        net: Callable[..., nn.Module] = PolicyTransformer,
+        net: PolicyNet = PolicyTransformer,
         history: int = 5,
         chunk: int = 1,
         goal_length: int = 1,

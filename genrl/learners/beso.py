@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-
-from torch import nn
 
 from genrl.data.episodes import Episodes
 from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.path import EDM, Path
 from genrl.diffusion.sampling import Sampling
 from genrl.diffusion.schedules import LogLogistic, Schedule
-from genrl.learners.denoising import DenoisingPolicy, Solver
-from genrl.nets.policy_transformer import PolicyTransformer
+from genrl.learners.denoising import DenoisingPolicy
+from genrl.nets.policy_transformer import PolicyNet, PolicyTransformer
 
 UNFIT = 1.5
 """Factor between a given sigma_data and that of the data from which on a warning is given."""
@@ -52,7 +49,7 @@ class BESO(DenoisingPolicy):
 
     def __init__(
         self,
-        net: Callable[..., nn.Module] = PolicyTransformer,
+        net: PolicyNet = PolicyTransformer,
         history: int = 5,
         chunk: int = 1,
         goal_length: int = 1,
@@ -60,7 +57,7 @@ class BESO(DenoisingPolicy):
         goal_dropout: float = 0.1,
         element_dropout: float = 0.0,
         guidance: float = 1.0,
-        sampling: Solver = THREE_STEPS,
+        sampling: Sampling = THREE_STEPS,
         sigma_data: float | None = None,
         levels: Schedule | None = None,
         sigma_min: float = 0.005,

@@ -6,16 +6,12 @@ conditional optimal-transport path.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import nn
-
 from genrl.diffusion.denoiser import VelocityPrediction
 from genrl.diffusion.path import CondOT, Path
 from genrl.diffusion.sampling import FlowSampling
 from genrl.diffusion.schedules import Schedule, Uniform
-from genrl.learners.denoising import DenoisingPolicy, Solver
-from genrl.nets.policy_transformer import PolicyTransformer
+from genrl.learners.denoising import DenoisingPolicy
+from genrl.nets.policy_transformer import PolicyNet, PolicyTransformer
 
 
 class FlowPolicy(DenoisingPolicy):
@@ -30,7 +26,7 @@ class FlowPolicy(DenoisingPolicy):
 
     def __init__(
         self,
-        net: Callable[..., nn.Module] = PolicyTransformer,
+        net: PolicyNet = PolicyTransformer,
         history: int = 5,
         chunk: int = 1,
         goal_length: int = 1,
@@ -38,7 +34,7 @@ class FlowPolicy(DenoisingPolicy):
         goal_dropout: float = 0.1,
         element_dropout: float = 0.0,
         guidance: float = 1.0,
-        sampling: Solver = FlowSampling(),  # noqa: B008 (frozen)
+        sampling: FlowSampling = FlowSampling(),  # noqa: B008 (frozen)
         levels: Schedule = Uniform(),  # noqa: B008 (frozen)
         lr: float = 1e-3,
         weight_decay: float = 1e-4,

@@ -10,8 +10,6 @@ mixture of logistics; and a plan for each chunk of actions: a conditional variat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +18,7 @@ from torch.distributions import Normal, kl_divergence
 from genrl.data.history import HistoryWindows
 from genrl.diffusion.noise import Noise
 from genrl.learners.sequence import SequenceLearner, masked_mean
-from genrl.nets.policy_transformer import Observed, PolicyTransformer
+from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 
 SMALLEST_STD = 1e-3
 """Least standard deviation of a latent, so that no divergence is infinite."""
@@ -65,7 +63,7 @@ class LatentPlanPolicy(SequenceLearner):
 
     def __init__(
         self,
-        net: Callable[..., nn.Module] = PolicyTransformer,
+        net: PolicyNet = PolicyTransformer,
         history: int = 5,
         chunk: int = 1,
         goal_length: int = 1,

@@ -7,7 +7,6 @@ form, one policy. They differ in how a window's actions are modelled.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from genrl.diffusion.noise import Noise
 from genrl.learners.agent import Agent
 from genrl.learners.observer import Observer
 from genrl.learners.sequence_policy import SequencePolicy
-from genrl.nets.policy_transformer import Observed
+from genrl.nets.policy_transformer import Observed, PolicyNet
 from genrl.training.ema import EMA
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import NUMBERS, SpaceSupport
@@ -49,7 +48,7 @@ class SequenceLearner(Agent):
     """
 
     takes = SpaceSupport(actions=NUMBERS)
-    net: Callable[..., nn.Module]
+    net: PolicyNet
     history: int
     chunk: int
     goal_length: int
@@ -89,15 +88,8 @@ class SequenceLearner(Agent):
 
     def network(self, action_dim: int, output_dim: int) -> nn.Module:
         """A network over this learner's windows, from ``action_dim`` to ``output_dim`` numbers for each action."""
-        return self.net(
-            state_dim=self.observer.state.dim,
-            goal_dim=self.observer.goal.dim,
-            action_dim=action_dim,
-            output_dim=output_dim,
-            history=self.history,
-            chunk=self.chunk,
-            goal_length=self.goal_length,
-        )
+        state_dim, goal_dim = self.observer.state.dim, self.observer.goal.dim
+        return self.net(state_dim, goal_dim, action_dim, output_dim, self.history, self.chunk, self.goal_length)
 
     def around(self, network: nn.Module) -> nn.Module:
         """What learns: the network by itself, or with something around it."""

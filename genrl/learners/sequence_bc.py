@@ -6,15 +6,13 @@ the data do two things its mean does neither, which is why it is the baseline to
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genrl.data.history import HistoryWindows
 from genrl.diffusion.noise import Noise
 from genrl.learners.sequence import SequenceLearner, masked_mean
-from genrl.nets.policy_transformer import Observed, PolicyTransformer
+from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 
 
 class SequenceBC(SequenceLearner):
@@ -27,7 +25,7 @@ class SequenceBC(SequenceLearner):
 
     def __init__(
         self,
-        net: Callable[..., nn.Module] = PolicyTransformer,
+        net: PolicyNet = PolicyTransformer,
         history: int = 5,
         chunk: int = 1,
         goal_length: int = 1,

@@ -8,6 +8,7 @@ Diffusion Policy (Chi et al. 2023), https://arxiv.org/abs/2303.04137.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genrl.nets.embedding import SinusoidalEmbedding
+
+PolicyNet = Callable[[int, int, int, int, int, int, int], nn.Module]
+"""Maker of a policy's network from the first seven sizes that ``PolicyTransformer`` takes."""
 
 
 class Observed(NamedTuple):
