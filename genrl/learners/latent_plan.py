@@ -4,8 +4,8 @@ Source: "Learning Latent Plans from Play" (Lynch et al. 2019), https://arxiv.org
 the posterior ("plan recognition") over a window of states and actions, the prior ("plan proposal") over states and
 goal, the policy that decodes a plan, and the loss -log pi + beta KL(posterior || prior) with beta = 0.01. As in theirs
 the divergence pulls on posterior and prior alike; the balance of later work (HULC) is not used. Ours are transformers
-in the place of recurrent networks, one of them for posterior and prior together; squared error in the place of a
-mixture of logistics; and a plan for each chunk of actions: a conditional variational auto-encoder of chunks.
+in the place of recurrent networks, squared error in the place of a mixture of logistics, and a plan for each chunk of
+actions: a conditional variational auto-encoder of chunks.
 """
 
 from __future__ import annotations
@@ -27,31 +27,42 @@ SMALLEST_STD = 1e-3
 class PlanAutoencoder(nn.Module):
     """Posterior, prior and decoder of latent plans.
 
+    The prior has a network of its own: the small weight of the divergence is all it learns from.
+
     Args:
-        encoder: network from actions (B, H, A), or none, to (B, H, 2 Z).
+        posterior: network from actions (B, H, A) to (B, H, 2 Z).
+        prior: network to (B, H, 2 Z) from no actions.
         decoder: network from latents (B, H, Z) to actions (B, H, A).
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, posterior: nn.Module, prior: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.posterior, self.prior, self.decoder = posterior, prior, decoder
 
-    def plans(self, actions: Tensor | None, observed: Observed) -> Normal:
-        """(B, Z) the posterior given a window's (B, H, A) actions; the prior without."""
-        told = self.encoder(actions, None, observed)[:, -1]  # the last place sees the whole window
-        mean, std = told.chunk(2, dim=-1)  # (B, Z) each
-        return Normal(mean, F.softplus(std) + SMALLEST_STD, validate_args=False)
+    def recognised(self, actions: Tensor, observed: Observed) -> Normal:
+        """(B, Z) plans that may have led to a window's (B, H, A) actions."""
+        return _plans(self.posterior(actions, None, observed))
+
+    def proposed(self, observed: Observed) -> Normal:
+        """(B, Z) plans that may come next."""
+        return _plans(self.prior(None, None, observed))
 
     def decode(self, latent: Tensor, observed: Observed, count: int) -> Tensor:
         """(B, Z) to (B, H, A): the plan stands in the place of each of ``count`` actions."""
         return self.decoder(latent[:, None].expand(-1, count, -1), None, observed)
 
 
+def _plans(outputs: Tensor) -> Normal:
+    """(B, Z) from outputs (B, H, 2 Z), of which the last sees the whole window."""
+    mean, std = outputs[:, -1].chunk(2, dim=-1)
+    return Normal(mean, F.softplus(std) + SMALLEST_STD, validate_args=False)
+
+
 class LatentPlanPolicy(SequenceLearner):
     """Goal-conditioned policy that draws a latent plan for each chunk and decodes it.
 
     Args:
-        net: maker of both networks, see ``PolicyTransformer``; the policy is as large as two.
+        net: maker of the three networks, see ``PolicyTransformer``; two of them act.
         history, chunk, goal_length, goal_discount: see ``BESO``.
         latent: Z, size of a plan; 256 as published, for windows of a second or two.
         beta: weight of the divergence (in nats) against the squared error of an entry of an action on [-1, 1]. It means
@@ -81,17 +92,18 @@ class LatentPlanPolicy(SequenceLearner):
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
 
     def output_dim(self, action_dim: int) -> int:
-        """Mean and spread of a plan, which the encoder puts out."""
+        """Mean and spread of a plan, which posterior and prior put out."""
         return 2 * self.latent
 
     def around(self, network: nn.Module) -> PlanAutoencoder:
-        """The encoder with a decoder beside it."""
-        return PlanAutoencoder(network, self.network(self.latent, self.codec.dim))
+        """The posterior's network, with a prior and a decoder beside it."""
+        actions, plan = self.codec.dim, self.latent
+        return PlanAutoencoder(network, self.network(actions, self.output_dim(actions)), self.network(plan, actions))
 
     def loss(self, batch: HistoryWindows, generator: torch.Generator) -> dict[str, Tensor]:
         """Squared error of the chunk, decoded from the posterior, and the posterior's divergence from the prior."""
         observed = Observed(batch.states, batch.goals)
-        posterior, prior = self.model.plans(batch.actions, observed), self.model.plans(None, observed)
+        posterior, prior = self.model.recognised(batch.actions, observed), self.model.proposed(observed)
         eps = torch.randn(posterior.mean.shape, generator=generator).to(batch.actions)
         decoded = self.model.decode(posterior.mean + posterior.stddev * eps, observed, batch.actions.shape[1])
         ahead = slice(self.history - 1, None)  # the past is no part of the plan
@@ -101,6 +113,6 @@ class LatentPlanPolicy(SequenceLearner):
 
     def plan(self, observed: Observed, past: Tensor, noise: Noise) -> Tensor:
         """(B, K, A) actions of a plan drawn from the prior; past actions are not looked at."""
-        prior = self.model.plans(None, observed)
+        prior = self.model.proposed(observed)
         latent = prior.mean + prior.stddev * noise(0, prior.mean)  # (B, Z)
         return self.model.decode(latent, observed, self.history - 1 + self.chunk)[:, self.history - 1 :]

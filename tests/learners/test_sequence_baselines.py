@@ -81,7 +81,7 @@ def test_a_plan_is_the_priors_draw_decoded():
     learner.eval()
     batch = learner.sampler(walks).fetch(torch.arange(20), torch.Generator().manual_seed(0))
     observed = Observed(batch.states, batch.goals)
-    posterior, prior = learner.model.plans(batch.actions, observed), learner.model.plans(None, observed)
+    posterior, prior = learner.model.recognised(batch.actions, observed), learner.model.proposed(observed)
     told = learner.loss(batch, torch.Generator().manual_seed(1))
     m, s, n, r = posterior.mean, posterior.stddev, prior.mean, prior.stddev
     divergence = ((r / s).log() + (s**2 + (m - n) ** 2) / (2 * r**2) - 0.5).sum(1).mean()
