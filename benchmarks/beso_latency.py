@@ -82,6 +82,7 @@ BENCHMARK = Benchmark(
     quick_cells=[
         Cell("turns", "kitchen-batch1", 0, {"rounds": 20}),
         Cell("turns", "kitchen-batch64", 0, {"rounds": 3}),
+        Cell("turns", "reference-batch1", 0, {"rounds": 20}),
     ],
     code=[
         "benchmarks/beso_latency_cells.py",

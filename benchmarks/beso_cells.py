@@ -1,0 +1,22 @@
+"""One cell of the benchmark of policies from play: a policy, played from the starts that all methods share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.cells import Cell
+from benchmarks.play import play
+from benchmarks.play_models import EXECUTE, UPDATES, learner
+
+
+def compute(cell: Cell, workspace: Path) -> dict[str, float]:
+    """Mean score over the evaluation episodes, and the score of each."""
+    fitted = learner(cell.arm, cell.environment, cell.seed, cell.settings.get("updates", UPDATES))
+    return values_of(play(fitted.policy(execute=EXECUTE), cell.environment, cell.seed))
+
+
+def values_of(scores: np.ndarray) -> dict[str, float]:
+    """What a cell keeps of (E,) scores."""
+    return {"score": float(scores.mean())} | {f"episode{e:02}": float(score) for e, score in enumerate(scores)}
