@@ -1,4 +1,4 @@
-"""Goals that a caller gives, checked before a policy follows them."""
+"""Goals that a caller or an environment gives, checked before a policy follows them."""
 
 from __future__ import annotations
 

@@ -119,17 +119,27 @@ class SequencePolicy:
         count = len(next(iter(leaves.values())))
         if len(self._fresh) != count:
             raise ConfigurationError(f"This policy remembers: reset it for {count} environments before it acts.")
-        self._see(learner.observer.state(leaves))
+        chosen = self.respond(learner.observer.state(leaves), lambda: self._goals(leaves, conditions, count))
+        actions = learner.codec.decode(learner.scale.denormalize(chosen))
+        return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
+
+    def respond(self, states: Tensor, goals: Callable[[], Tensor]) -> Tensor:
+        """(B, A) actions in [-1, 1] for standardised states (B, S).
+
+        Args:
+            goals: gives standardised goals (B, G, D), NaN where there are none; asked for when a plan is due.
+        """
+        self._see(states)
         due = np.flatnonzero(self._fresh | (self._done == self.execute))
         if len(due):
-            self._replan(due, self._goals(leaves, conditions, count))
-        at = torch.from_numpy(self._done).to(learner.device, non_blocking=True)
-        chosen = self._chunk[torch.arange(count, device=learner.device), at]  # (B, A)
+            self._replan(due, goals())
+        device, count = self.learner.device, len(states)
+        at = torch.from_numpy(self._done).to(device, non_blocking=True)
+        chosen = self._chunk[torch.arange(count, device=device), at]  # (B, A)
         self._past = torch.cat((self._past, chosen[:, None]), dim=1)[:, 1:]  # (B, T - 1, A)
         self._done += 1
         self._fresh[:] = False
-        actions = learner.codec.decode(learner.scale.denormalize(chosen))
-        return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
+        return chosen
 
     def _see(self, state: Tensor) -> None:
         """Remember (B, S); where an episode begins, as if it had always been so."""
@@ -184,10 +194,12 @@ class SequencePolicy:
         columns, length = learner.observer.goal, learner.goal_length
         given = None if conditions is None else conditions.goal
         (conditions or Conditions()).require(type(learner).__name__, {"goal"} if length else set(), count)
+        if not length:
+            return self._states.new_empty(count, 0, columns.dim)
         if given is not None:
             goals = checked(given, columns, count, length)
-        elif length and not learner.observer.layout.desired and learner.goal_free:
+        elif not learner.observer.layout.desired and learner.goal_free:
             goals = self._states.new_full((count, length, columns.dim), torch.nan)
         else:
-            goals = learner.observer.desired(leaves)[:, None].expand(-1, length, -1)
+            goals = checked(learner.observer.desired(leaves), columns, count, length)
         return columns.normalize(goals.to(learner.device))

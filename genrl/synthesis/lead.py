@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from genrl.data.errors import CheckpointError, ConfigurationError
+from genrl.learners.agent import Agent
 from genrl.learners.learner import Learner
+from genrl.learners.sequence import SequenceLearner
 from genrl.methods.gta import GTA
 from genrl.methods.imagination import Imagination
+from genrl.methods.imagined_play import ImaginedPlay
 from genrl.methods.method import Method
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
 from genrl.methods.steered import Guidance
@@ -31,14 +34,20 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
         ConfigurationError: the model cannot be led, or not by these.
     """
     for name, agent in agents.items():
-        if not isinstance(agent, Learner):
+        if not isinstance(agent, Agent):
             raise CheckpointError(f"The {name} must be a learner; a {type(agent).__name__} does not act.")
+        if not (isinstance(agent, Learner) or isinstance(model, WorldModel)):
+            raise ConfigurationError(
+                f"A {type(agent).__name__} looks back over several steps and cannot lead a diffusion model; roll it out"
+                " in a world model."
+            )
     if guidance != Guidance() and (not agents or isinstance(model, WorldModel)):
         raise ConfigurationError("Only an agent that leads a diffusion model has a scale: give --guide or --critic.")
     if not agents:
         return model
     if isinstance(model, WorldModel) and set(agents) == {"guide"}:
-        return Imagination(model, agents["guide"])  # type: ignore[arg-type]
+        guide = agents["guide"]
+        return ImaginedPlay(model, guide) if isinstance(guide, SequenceLearner) else Imagination(model, guide)  # type: ignore[arg-type]
     if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
         raise ConfigurationError(
             f"A {type(model).__name__} cannot be led by {' and '.join(agents)}: a diffusion model takes a guide, a"

@@ -1,0 +1,119 @@
+"""Episodes that a policy with a memory lives through in a world model: how policies of play synthesise.
+
+The same policy rolled out in its environment is ``genrl.collect``; both leave episodes that any learner can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrl.data.conditions import Conditions
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.dynamics.rollout import Act
+from genrl.methods.imagination import Imagination
+from genrl.methods.method import Block, Composite
+from genrl.methods.policy_guided_diffusion import require_same_spaces
+from genrl.methods.world_model import WorldModel
+
+
+class Memory(Protocol):
+    """The running form of such a policy."""
+
+    def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
+        """Forget where an episode begins."""
+
+    def respond(self, states: Tensor, goals: Callable[[], Tensor]) -> Tensor:
+        """(B, A) scaled actions for standardised states (B, S) and goals (B, G, D)."""
+
+
+class Player(Protocol):
+    """A fitted learner over windows, see ``genrl.learners.sequence``."""
+
+    observer: Any
+    codec: Any
+    scale: Any
+    goal_length: int
+    goal_free: bool
+
+    def policy(self, execute: int | None = None, together: int = 1) -> Any:
+        """The learner as a policy with a memory."""
+
+
+class ImaginedPlay(Imagination):
+    """Rollouts of a policy over windows in a world model, from real states.
+
+    Goals are those that were desired at the real states or ``conditions.goal``; without either, the policy is free.
+
+    Args:
+        world_model: fitted.
+        policy: a fitted learner over windows for the same spaces.
+        horizon: transitions in an episode, fewer where the model ends it.
+        execute: actions of a chunk carried out before the next plan; all by default.
+
+    Raises:
+        ConfigurationError: a part was never fitted, or they were fitted to other spaces.
+    """
+
+    understands: ClassVar[frozenset[str]] = frozenset({"start", "goal"})
+    policy: Any  # a Player
+
+    def __init__(self, world_model: WorldModel, policy: Player, horizon: int = 32, execute: int | None = None) -> None:
+        Composite.__init__(self)  # an Imagination asks for a policy without memory
+        require_same_spaces(world_model, policy)  # type: ignore[arg-type]
+        if horizon < 1:
+            raise ConfigurationError(f"An episode has at least one transition, not {horizon}.")
+        self.world_model, self.policy, self.horizon, self.execute = world_model, policy, horizon, execute
+        self.spec = world_model.spec
+
+    def _starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:
+        """(B, S) states to start from, and the (B, G) goals that were desired there or are asked for."""
+        states, goals = super()._starts(block, conditions)
+        if conditions.goal is not None:
+            if conditions.goal.shape != (block.size, self.policy.observer.goal.dim):
+                raise ConditionError(
+                    f"The condition 'goal' must be ({block.size}, {self.policy.observer.goal.dim}), not"
+                    f" {tuple(conditions.goal.shape)}."
+                )
+            goals = conditions.goal.to(states)
+        return states, goals
+
+    def _act(self, goals: Tensor) -> Act:
+        """The policy as a function from columns to columns, with a memory for each row of goals (B, G)."""
+        player, codec, count = self.policy, self.world_model.columns.action_codec, len(goals)
+        memory: Memory = player.policy(self.execute, together=count)
+        wished = self._wished(goals)
+        begun = False
+
+        def act(states: Tensor, noise: Tensor) -> Tensor:
+            nonlocal begun
+            if not begun:
+                memory.reset(np.ones(count, bool), seeds_of(noise))
+                begun = True
+            chosen = memory.respond(player.observer.state.normalize(states), lambda: wished)
+            return codec.encode(player.codec.decode(player.scale.denormalize(chosen)))
+
+        return act
+
+    def _wished(self, goals: Tensor) -> Tensor:
+        """(B, L, G) standardised goals, L of them alike; NaN where there are none."""
+        columns, length = self.policy.observer.goal, self.policy.goal_length
+        if goals.shape[1] == columns.dim:
+            return columns.normalize(goals)[:, None].expand(-1, length, -1)
+        if not self.policy.goal_free:
+            raise ConditionError(
+                "The policy needs goals and the world model's data hold none: give the condition 'goal', or fit the"
+                " policy with a goal_dropout."
+            )
+        return goals.new_full((len(goals), length, columns.dim), torch.nan)
+
+
+def seeds_of(noise: Tensor) -> np.ndarray:
+    """(B,) int64 seeds from the bits of standard normal numbers (B, A), so that a row's seed is its own."""
+    bits = noise.double().cpu().contiguous().numpy().view(np.uint64)
+    states = [np.random.SeedSequence(row.tolist()).generate_state(1, np.uint64) for row in bits]
+    return (np.concatenate(states) >> np.uint64(1)).astype(np.int64)

@@ -1,0 +1,98 @@
+"""Policies over windows, rolled out in a world model: their episodes are those of the policy itself."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from genrl.data.conditions import Conditions
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.diffusion.noise import BlockNoise
+from genrl.learners.bc import BC
+from genrl.learners.beso import BESO
+from genrl.methods.imagination import Imagination
+from genrl.methods.imagined_play import ImaginedPlay, seeds_of
+from genrl.methods.method import Block
+from genrl.methods.steered import Guidance
+from genrl.methods.world_model import WorldModel
+from genrl.nets.mlp import MLP
+from genrl.nets.policy_transformer import PolicyTransformer
+from genrl.synthesis.generate import sample
+from genrl.synthesis.lead import lead
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, WORLD_MODEL, linear, walks
+
+NET = partial(PolicyTransformer, width=16, layers=1, heads=2)
+
+
+def quickly(module, data):
+    return fit(module, data, 5, progress=False)
+
+
+@pytest.fixture(scope="module")
+def model() -> WorldModel:
+    return quickly(WORLD_MODEL(), linear())
+
+
+@pytest.fixture(scope="module", params=[0.1, 0.0], ids=["free", "goals"])
+def player(request) -> BESO:
+    return quickly(BESO(net=NET, history=3, chunk=2, goal_dropout=request.param), linear())
+
+
+def wishes(count: int) -> Conditions:
+    return Conditions(goal=torch.linspace(-1, 1, 2 * count).reshape(count, 2))
+
+
+def test_the_actions_are_the_policys_own(model, player):
+    """Against the policy as it acts in an environment that shows it the same observations."""
+    play = ImaginedPlay(model, player, horizon=6)
+    made = play.synthesize(Block(3, 1, 5), wishes(5))
+    drawn = BlockNoise(3, 1)(0, torch.empty(5, 1 + model.ensemble.noise_dim))[:, :1]
+    policy = player.policy(together=5)
+    policy.reset(np.ones(5, bool), seeds_of(drawn))
+    assert made.lengths.tolist() == [6] * 5
+    seen, done = made.observations[""].view(5, 7, 2).numpy(), made.actions[""].view(5, 6, 1)
+    for step in range(6):
+        acted = policy.act(seen[:, step], wishes(5))
+        torch.testing.assert_close(torch.from_numpy(acted), done[:, step], atol=1e-5, rtol=0)
+
+
+def test_without_a_goal_it_is_free_or_refuses(model, player):
+    play = ImaginedPlay(model, player, horizon=4)
+    if player.goal_free:
+        assert len(sample(play, 3, seed=0)) == 3
+    else:
+        with pytest.raises(ConditionError, match="give the condition 'goal'"):
+            play.synthesize(Block(0, 0, 3))
+
+
+def test_goals_that_were_desired_are_followed():
+    data = walks()
+    play = ImaginedPlay(quickly(WORLD_MODEL(), data), quickly(BESO(net=NET, goal_dropout=0.0), data), horizon=4)
+    assert sample(play, 3, seed=0).num_transitions > 0
+
+
+def test_blocks_do_not_depend_on_the_batch_and_survive_a_checkpoint(model, player, tmp_path):
+    play = ImaginedPlay(model, player, horizon=4, execute=1)
+    whole = play.synthesize(Block(0, 0, 6), wishes(6))
+    parts = play.synthesize(Block(0, 0, 6), wishes(6), batch_size=4)
+    torch.testing.assert_close(parts.actions[""], whole.actions[""], atol=1e-5, rtol=0)
+    again = load(save(play, tmp_path / "play.ckpt")).synthesize(Block(0, 0, 6), wishes(6))
+    assert torch.equal(again.actions[""], whole.actions[""])
+
+
+def test_bad_goals_and_horizons_are_refused(model, player):
+    with pytest.raises(ConditionError, match=r"must be \(3, 2\)"):
+        ImaginedPlay(model, player).synthesize(Block(0, 0, 3), Conditions(goal=torch.zeros(3, 5)))
+    with pytest.raises(ConfigurationError, match="at least one transition"):
+        ImaginedPlay(model, player, horizon=0)
+
+
+def test_a_world_model_is_led_by_either_kind_of_policy_and_a_diffusion_model_by_one(model, player):
+    assert isinstance(lead(model, {"guide": player}, Guidance()), ImaginedPlay)
+    reactive = quickly(BC(net=partial(MLP, width=16)), linear())
+    assert type(lead(model, {"guide": reactive}, Guidance())) is Imagination
+    with pytest.raises(ConfigurationError, match="cannot lead a diffusion model"):
+        lead(quickly(METHODS["trajectory-mlp"](), linear()), {"guide": player}, Guidance())
