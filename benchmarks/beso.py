@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.beso_cells import compute
 from benchmarks.cells import Cell, grid
-from benchmarks.play_models import BATCH, CODE, EXECUTE, GOALS, LEARNERS, STEPS, UPDATES, WINDOW
+from benchmarks.play_models import BATCH, CODE, EXECUTE, GOALS, LEARNERS, STEPS, TRIED, UPDATES, WINDOW
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.curves import panels_of_bars
@@ -73,6 +73,7 @@ BENCHMARK = Benchmark(
     compute=compute,
     aggregate=aggregate,
     picture=picture,
+    tried=TRIED,
     quick_cells=[Cell(arm, "pointmaze", 0, {"updates": 50}) for arm in ("beso", "sequence_bc")],
     code=["benchmarks/beso_cells.py", *CODE],
     settings={

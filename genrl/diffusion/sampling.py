@@ -73,34 +73,43 @@ class Sampling(Setting):
 
 @dataclass(frozen=True)
 class FlowSampling(Setting):
-    """A solver in even steps of time on the ``CondOT`` path of flow matching.
+    """A solver on the ``CondOT`` path of flow matching.
 
     Attributes:
         solver: name of a sampler in ``genrl.diffusion.samplers``.
         steps: steps from noise to data.
+        bend: the times are u ** bend for u in even steps from 1 to 0; above 1 the steps shorten towards the data.
         options: what else the solver takes.
 
     Raises:
-        ConfigurationError: there is no such solver, or no step.
+        ConfigurationError: there is no such solver, no step, or no such bend.
     """
 
     solver: str = "euler"
     steps: int = 3
     options: Mapping[str, Any] = field(default_factory=dict)
+    bend: float = 1.0
 
     def __post_init__(self) -> None:
         _require_solver(self.solver)
-        uniform(self.steps)
+        if not self.bend > 0:
+            raise ConfigurationError(f"Times are bent by a power above 0, not by {self.bend}.")
+        _ = self.grid
+
+    @property
+    def grid(self) -> Tensor:
+        """(steps + 1,) times from 1 to 0."""
+        return uniform(self.steps) ** self.bend
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """From ``eps`` (B, ...) of unit variance to data (B, ...)."""
-        return SAMPLERS[self.solver](denoiser, eps, uniform(self.steps), condition, noise, **self.options)
+        return SAMPLERS[self.solver](denoiser, eps, self.grid, condition, noise, **self.options)
 
     def again(
         self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
     ) -> Tensor:
         """Mix data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the steps, and go back to data."""
-        grid = uniform(self.steps)[self.steps - max(round(level * self.steps), 1) :]
+        grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
         mixed = torch.lerp(rows, eps, float(grid[0]))
         return SAMPLERS[self.solver](denoiser, mixed, grid, condition, noise, **self.options)
 
