@@ -27,6 +27,8 @@ from genrl.training.checkpoint import load
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
 CHEETAH, WALKER = "mujoco/halfcheetah/medium-v0", "mujoco/walker2d/medium-v0"
+KITCHEN, CUBE, PUSHT = "D4RL/kitchen/mixed-v2", "ogbench/cube-single-play-v0", "pusht/human-v0"
+WIDTH = 24  # takes as many heads as any configuration has
 QUIET = ["--progress", "false"]
 LED = ["--method", "{method}", "--episodes", "1", "--out", "a-v0", *QUIET]
 
@@ -44,6 +46,11 @@ def root(tmp_path_factory) -> Path:
     assert main(["collect", *cheetah, "--out", CHEETAH, *common]) == 0
     walker = ["--env", "Walker2d-v5", "--policy", "random", "--episodes", "40", "--out", WALKER]
     assert main(["collect", *walker, *common]) == 0
+    few = ["--policy", "random", "--episodes", "3", "--max_steps", "12"]
+    assert main(["collect", "--env", "FrankaKitchen-v1", *few, "--out", KITCHEN, *common]) == 0
+    assert main(["collect", "--env", "genrl/PushT-v0", *few, "--out", PUSHT, *common]) == 0
+    cube = ["--env", "genrl/cube-single-v0", "--env_options.free_play", "true", "--policy", "plan", *few[2:]]
+    assert main(["collect", *cube, "--out", CUBE, *common]) == 0
     return folder
 
 
@@ -51,7 +58,7 @@ def short_fit(config: Path, root: Path, runs: Path) -> list[str]:
     """Options that make any configuration's fit short and its networks small."""
     settings = yaml.safe_load(config.read_text())
     nets = [name for name in settings["model"]["init_args"] if name.endswith("net")]
-    options = {f"--model.{net}.width": 16 for net in nets}
+    options = {f"--model.{net}.width": WIDTH for net in nets}
     options |= {"--data.root": root, "--data.batches_per_epoch": 3, "--data.batch_size": 8, "--data.val_batches": 1}
     options |= {"--trainer.max_epochs": 1, "--trainer.logger.save_dir": runs, "--trainer.enable_progress_bar": "false"}
     options |= {"--trainer.accelerator": "cpu", "--trainer.enable_model_summary": "false"}
@@ -106,7 +113,7 @@ def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
     assert type(module).__name__ == yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
     networks = [value for name, value in module.configuration().items() if name.endswith("net")]
     assert networks
-    assert all(network["init_args"]["width"] == 16 for network in networks)
+    assert all(network["init_args"]["width"] == WIDTH for network in networks)
     assert "val_loss" in _metrics(tmp_path / config.stem)
     if isinstance(module, WorldModel):
         with pytest.raises(ConfigurationError, match="makes no data without a policy"):
