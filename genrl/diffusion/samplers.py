@@ -81,6 +81,24 @@ def heun(
     return run(program, denoiser, x, condition, noise)
 
 
+def dpm_2(denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any = None, noise: Noise | None = None) -> Tensor:
+    """DPM-Solver-2, a midpoint method in ln(sigma / alpha); two calls a step, one in a last step to 0."""
+    return run(solvers.dpm_2(denoiser.path, _times(grid)), denoiser, x, condition, noise)
+
+
+def dpmpp_2s(
+    denoiser: Estimator,
+    x: Tensor,
+    grid: Tensor,
+    condition: Any = None,
+    noise: Noise | None = None,
+    *,
+    eta: float = 0.0,
+) -> Tensor:
+    """DPM-Solver++(2S), two calls a step (Lu et al. 2022); ``eta`` above 0 is stochastic, 1 its ancestral form."""
+    return run(solvers.dpmpp_2s(denoiser.path, _times(grid), eta), denoiser, x, condition, noise)
+
+
 def dpmpp_2m(denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any = None, noise: Noise | None = None) -> Tensor:
     """DPM-Solver++(2M): second order for one call a step (Lu et al. 2022, https://arxiv.org/abs/2211.01095)."""
     return dpmpp_2m_sde(denoiser, x, grid, condition, noise, eta=0.0)
@@ -117,6 +135,8 @@ SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ddim": euler,
     "ancestral": ancestral,
     "heun": heun,
+    "dpm_2": dpm_2,
+    "dpmpp_2s": dpmpp_2s,
     "dpmpp_2m": dpmpp_2m,
     "dpmpp_2m_sde": dpmpp_2m_sde,
     "lms": lms,

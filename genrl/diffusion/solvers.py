@@ -106,6 +106,51 @@ def trapezoid(step: Levels, predict: Row) -> Row:
 
 
 @lru_cache(maxsize=256)
+def dpm_2(path: Path, times: Times) -> Program:
+    """The midpoint method: a step by the slope half-way, in ln(sigma / alpha); into zero noise Euler's."""
+    calls, rows, pending = [], [], START
+    for start, end in pairwise(times):
+        step = levels(path, (start, end))
+        rows.append(pending)
+        calls.append(start)
+        [pending] = posterior(step.alpha, step.sigma, 0.0)
+        if (middle := halfway(path, step)) is not None:
+            half = levels(path, (start, middle))
+            rows += posterior(half.alpha, half.sigma, 0.0)
+            calls.append(middle)
+            scale, tau = step.scale, step.sigma / step.scale
+            slope = float(scale[1] * (tau[1] - tau[0]) * half.scale[1] / half.sigma[1])
+            pending = Row((slope / float(half.scale[1]), float(scale[1] / scale[0])), (-slope,))
+    return Program(tuple(calls), (*rows, pending))
+
+
+@lru_cache(maxsize=256)
+def dpmpp_2s(path: Path, times: Times, eta: float) -> Program:
+    """DPM-Solver++(2S): a step by the estimate half-way; with ``eta`` it goes further down and noise is put back."""
+    calls, rows, pending = [], [], START
+    for start, end in pairwise(times):
+        step = levels(path, (start, end))
+        rows.append(pending)
+        calls.append(start)
+        [pending] = posterior(step.alpha, step.sigma, eta)
+        down = step._replace(sigma=torch.stack((step.sigma[0], (step.sigma[1] ** 2 - pending.spread**2).sqrt())))
+        if (middle := halfway(path, down)) is not None:
+            half = levels(path, (start, middle))
+            rows += posterior(half.alpha, half.sigma, 0.0)
+            calls.append(middle)
+            pending = Row((0.0, *pending.states), pending.estimates, pending.spread)
+    return Program(tuple(calls), (*rows, pending))
+
+
+def halfway(path: Path, step: Levels) -> float | None:
+    """The time in the middle of a step, in ln(sigma / alpha); None where an end has no data or no noise."""
+    ratio = step.sigma / step.alpha
+    if not bool(((ratio > 0) & ratio.isfinite()).all()):
+        return None
+    return float(path.time(ratio.prod().sqrt()))
+
+
+@lru_cache(maxsize=256)
 def dpmpp_2m(path: Path, times: Times, eta: float) -> Program:
     """DPM-Solver++(2M) and, for ``eta`` above 0, its SDE form, in lambda = ln(alpha / sigma).
 

@@ -12,11 +12,18 @@ from genrl.diffusion.denoiser import Denoiser, EDMPrediction
 from genrl.diffusion.grids import karras, on_path, uniform
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM, VP, CondOT, CosineVP
-from genrl.diffusion.samplers import SAMPLERS, ancestral, dpmpp_2m, dpmpp_2m_sde, euler, heun, lms
+from genrl.diffusion.samplers import SAMPLERS, ancestral, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, euler, heun, lms
 
 PATHS = [EDM(), VP(), CosineVP(), CondOT()]
 CHURN = {"s_churn": 80.0, "s_tmin": 0.05, "s_tmax": 50.0, "s_noise": 1.003}
-DETERMINISTIC = {"euler": 1, "heun": 2, "dpmpp_2m": 2, "lms": 2}  # lms starts at first order, which costs it the rest
+DETERMINISTIC = {
+    "euler": 1,
+    "heun": 2,
+    "dpm_2": 2,
+    "dpmpp_2s": 2,
+    "dpmpp_2m": 2,
+    "lms": 2,
+}  # lms starts at first order, which costs it the rest
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
@@ -63,8 +70,8 @@ def test_linear_multistep_has_the_order_asked_for(order):
 
 @pytest.mark.parametrize(
     ("sampler", "options", "order"),
-    [(ancestral, {}, 1), (dpmpp_2m_sde, {}, 2), (heun, {"s_churn": 10.0}, 1)],
-    ids=["ancestral", "dpmpp_2m_sde", "heun"],
+    [(ancestral, {}, 1), (dpmpp_2m_sde, {}, 2), (heun, {"s_churn": 10.0}, 1), (dpmpp_2s, {"eta": 1.0}, 2)],
+    ids=["ancestral", "dpmpp_2m_sde", "heun", "dpmpp_2s"],
 )
 def test_stochastic_solvers_reach_the_right_spread(sampler, options, order):
     """Weak order: of the exact standard deviation, from noise levels at which the start is a sample too."""
@@ -130,7 +137,7 @@ def test_all_paths_take_the_same_way_where_theory_says_so(name):
     noise = BlockNoise(0, 0)
     eps = noise.normal(0, (50, 2), torch.float64)
     results = []
-    for path in (EDM(), VP(), CosineVP(), *([CondOT()] if name not in ("heun", "lms") else [])):
+    for path in (EDM(), VP(), CosineVP(), *([CondOT()] if name not in ("heun", "dpm_2", "lms") else [])):
         grid = on_path(karras(10), path)
         exact = Gaussian(path, 0.3, 0.8)
         results.append(SAMPLERS[name](exact, path.sigma(grid[0]) * eps, grid, None, noise))
@@ -164,13 +171,13 @@ def test_one_step_is_the_denoised_estimate_itself(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_the_network_is_called_once_a_step_and_twice_by_heun(name):
+def test_the_network_is_called_once_a_step_and_twice_by_single_step_solvers(name):
     calls = []
     net = SmoothNet()
     net.register_forward_hook(lambda *_: calls.append(1))
     x = torch.ones(2, 3)
     SAMPLERS[name](Denoiser(net, EDM(), EDMPrediction()), x, karras(9), None, BlockNoise(0, 0))
-    assert len(calls) == (17 if name == "heun" else 9)
+    assert len(calls) == (17 if name in ("heun", "dpm_2", "dpmpp_2s") else 9)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
