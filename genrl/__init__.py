@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genrl.data.alone import Alone
     from genrl.data.collect import collect
     from genrl.data.conditions import Conditions
     from genrl.data.environments import make_env
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from genrl.data.verify import verify
     from genrl.data.waypoint import WaypointPolicy
     from genrl.diffusion.guidance import Posterior, Published
+    from genrl.diffusion.sampling import FlowSampling
     from genrl.evaluation.dynamics_error import dynamics_error
     from genrl.evaluation.evaluate import evaluate
     from genrl.evaluation.guidance_plots import frontier, guidance_strength
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
+    from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
@@ -59,6 +62,7 @@ _HOMES = {
     "verify": "genrl.data.verify:verify",
     "Episodes": "genrl.data.episodes:Episodes",
     "make_env": "genrl.data.environments:make_env",
+    "Alone": "genrl.data.alone:Alone",
     "WaypointPolicy": "genrl.data.waypoint:WaypointPolicy",
     # methods and learners
     "fit": "genrl.training.fit:fit",
@@ -86,6 +90,7 @@ _HOMES = {
     "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
     "GTA": "genrl.methods.gta:GTA",
     "Imagination": "genrl.methods.imagination:Imagination",
+    "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -97,6 +102,7 @@ _HOMES = {
     "Plan": "genrl.synthesis.generate:Plan",
     "Conditions": "genrl.data.conditions:Conditions",
     "Sampling": "genrl.methods.sampling:Sampling",
+    "FlowSampling": "genrl.diffusion.sampling:FlowSampling",
     # evaluation
     "dynamics_error": "genrl.evaluation.dynamics_error:dynamics_error",
     "evaluate": "genrl.evaluation.evaluate:evaluate",
@@ -114,14 +120,17 @@ __all__ = [
     "GTA",
     "IQL",
     "TD3BC",
+    "Alone",
     "BehaviorTransformer",
     "Conditions",
     "Episodes",
     "FlowPolicy",
+    "FlowSampling",
     "Guidance",
     "Guided",
     "Imagination",
     "Imagined",
+    "ImaginedPlay",
     "LatentPlanPolicy",
     "Plan",
     "PolicyGuidedDiffusion",

@@ -40,7 +40,8 @@ def test_the_commands_are_those_there_are():
 
 def test_files_and_folders_it_names_exist():
     root = Path(__file__).parents[1]
-    named = re.findall(r"[` (]((?:genrl|configs|data|notebooks|benchmarks|tests)/[\w/.]*\w)(?![\w-])", README)  # not ids: genrl/cube-single-v0
+    folders = "genrl|configs|data|notebooks|benchmarks|tests"
+    named = re.findall(rf"[` (]((?:{folders})/[\w/.]*\w)(?![\w-])", README)  # not ids, such as genrl/cube-single-v0
     missing = [name for name in named if "NAME" not in name and not (root / name).exists()]
     assert named
     assert missing == []

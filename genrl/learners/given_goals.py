@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from genrl.data.codecs import BoxCodec
 from genrl.data.errors import ConditionError
+from genrl.data.spaces import Leaves
 from genrl.learners.observer import Columns
 
 
@@ -39,3 +42,14 @@ def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
                     f" {int(outside.nonzero()[0])}; goals are given in the data's own units."
                 )
     return goal.float().reshape(count, -1, dim).expand(-1, length, -1)
+
+
+def require_finite(leaves: Leaves, paths: Iterable[str]) -> None:
+    """Refuse goals (B, *shape) of an environment that are no numbers.
+
+    Raises:
+        ConditionError: a value is NaN or infinite.
+    """
+    for path in paths:
+        if leaves[path].is_floating_point() and not leaves[path].isfinite().all():
+            raise ConditionError(f"The environment's goal at '{path}' holds NaN or infinite values.")

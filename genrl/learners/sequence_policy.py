@@ -20,7 +20,7 @@ from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import MinMax
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
 from genrl.diffusion.noise import Noise
-from genrl.learners.given_goals import checked
+from genrl.learners.given_goals import checked, require_finite
 from genrl.learners.observer import Observer
 from genrl.nets.policy_transformer import Observed
 from genrl.training.spec import DataSpec
@@ -89,6 +89,8 @@ class SequencePolicy:
         self.learner, self.plan, self.execute, self.together, self.warm = learner, plan, execute, together, warm
         self._generators = EpisodeGenerators()
         self._fresh = np.zeros(0, bool)
+        self._wish: Conditions | None = None
+        self._wished = torch.empty(0)
 
     def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
         """Forget where an episode begins, and draw from its seed."""
@@ -190,16 +192,15 @@ class SequencePolicy:
 
     def _goals(self, leaves: Leaves, conditions: Conditions | None, count: int) -> Tensor:
         """(B, G, D) standardised goals; NaN where there are none and the policy can do without."""
-        learner = self.learner
-        columns, length = learner.observer.goal, learner.goal_length
-        given = None if conditions is None else conditions.goal
-        (conditions or Conditions()).require(type(learner).__name__, {"goal"} if length else set(), count)
-        if not length:
-            return self._states.new_empty(count, 0, columns.dim)
-        if given is not None:
-            goals = checked(given, columns, count, length)
-        elif not learner.observer.layout.desired and learner.goal_free:
-            goals = self._states.new_full((count, length, columns.dim), torch.nan)
-        else:
-            goals = checked(learner.observer.desired(leaves), columns, count, length)
-        return columns.normalize(goals.to(learner.device))
+        learner, columns = self.learner, self.learner.observer.goal
+        if conditions is not None and conditions.given():
+            if conditions is not self._wish:  # looked at once, however often it is given
+                conditions.require(type(learner).__name__, {"goal"} if learner.goal_length else set(), count)
+                goals = checked(conditions.goal, columns, count, learner.goal_length)  # type: ignore[arg-type]
+                self._wish, self._wished = conditions, columns.normalize(goals.to(learner.device))
+            return self._wished
+        shape = (count, learner.goal_length, columns.dim)
+        if not learner.goal_length or (learner.goal_free and not learner.observer.layout.desired):
+            return self._states.new_full(shape, torch.nan)
+        require_finite(leaves, learner.observer.layout.desired)
+        return columns.normalize(learner.observer.desired(leaves))[:, None].expand(shape)

@@ -156,6 +156,12 @@ def test_bad_goals_are_refused_by_name(fitted, seen, goal, complaint):
         policy.act(seen[0], Conditions(goal=goal))
 
 
+def test_a_goal_of_the_environment_that_is_no_number_is_refused(fitted, seen):
+    nowhere = {**seen[0], "desired_goal": np.full((COUNT, 2), np.nan)}
+    with pytest.raises(ConditionError, match="environment's goal at 'desired_goal' holds NaN"):
+        begin(fitted.policy(), list(range(COUNT))).act(nowhere)
+
+
 @every
 def test_who_learned_to_do_without_a_goal_acts_without_one(make: Make):
     """Where observations hold no desired goal."""
