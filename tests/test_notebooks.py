@@ -32,6 +32,12 @@ SHORT = {
         | {"LEARN": 4, "EVERY": 2, "RENEW": 2, "ATTEMPTS": 2},
         pictures=5,
     ),
+    "03_play_policies": Short(
+        {"PLAY": 6, "FIT": 2, "CLONE": 2, "LEARN": 2}
+        | {"SAMPLES": 2, "ATTEMPTS": 2, "LOOK": 2, "WHOLE": 4, "EPISODES": 2},
+        pictures=7,
+        datasets=("play/island-beso-v0",),
+    ),
 }
 every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 

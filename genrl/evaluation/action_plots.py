@@ -12,7 +12,7 @@ from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.evaluation.statistics import Interval
-from genrl.evaluation.style import FAINT, INK, REAL, SYNTHETIC, Picture, colours, grid, label, legend, legend_below
+from genrl.evaluation.style import FAINT, INK, SYNTHETIC, Picture, colours, grid, label, legend, legend_below
 
 
 def first_actions(data: Mapping[str, Episodes], columns: int = 4, width: float = 1.75) -> Picture:
