@@ -12,7 +12,7 @@ from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.evaluation.statistics import Interval
-from genrl.evaluation.style import FAINT, INK, SYNTHETIC, Picture, colours, grid, label, legend, legend_below
+from genrl.evaluation.style import FAINT, SYNTHETIC, Picture, colours, grid, label, legend, legend_below
 
 
 def first_actions(data: Mapping[str, Episodes], columns: int = 4, width: float = 1.75) -> Picture:
@@ -31,17 +31,16 @@ def first_actions(data: Mapping[str, Episodes], columns: int = 4, width: float =
     """
     (name, below), *rest = [(name, _first(episodes)) for name, episodes in data.items()]
     reach = 1.08 * max(float(np.abs(dots).max()) for _, dots in [(name, below), *rest])
-    picture, panels = grid(len(rest), columns, width, width + 0.25)
+    picture, panels = grid(len(rest), columns, width, width + 0.3)
     for place, (axes, (title, dots)) in enumerate(zip(panels, rest, strict=True)):
         axes.plot(*below.T, **_dots(FAINT))
         axes.plot(*dots.T, **_dots(SYNTHETIC))
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axes.tick_params(labelleft=place % columns == 0)
-        label(axes, title=title)
+        leftmost, lowest = place % columns == 0, place + columns >= len(rest)
+        axes.tick_params(labelleft=leftmost, labelbottom=lowest)
+        label(axes, x="first action [0]" if lowest else "", y="first action [1]" if leftmost else "", title=title)
     marks = [Line2D([], [], label=name, **_dots(FAINT)), Line2D([], [], label="policy", **_dots(SYNTHETIC))]
     legend_below(picture, marks)
-    picture.supxlabel("first action, entry 0", fontsize=9, color=INK)
-    picture.supylabel("entry 1", fontsize=9, color=INK)
     return picture
 
 
