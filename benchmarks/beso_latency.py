@@ -7,13 +7,13 @@ three calls of the network: for ``kitchen`` of the reference's size (6 layers, 3
 with random weights. Ours is a policy as an evaluation drives it, from numpy observations and goals to numpy actions
 inside the space.
 
-``overhead.batchB`` is the time of an action over that of three bare calls, for B environments at once, on ``kitchen``,
-``overhead_small`` the same on ``small``. ``ratio.beso_reference`` is the reference's time for one action over ours, as
-its evaluation acts: around every action it exchanges its weights for their average and back, which changes nothing
-once weights are loaded; ``ratio_spared`` leaves that out. ``_guided`` is classifier-free guidance (lambda 1.5).
-``attainable`` is the ratio if ours were its bare calls alone, ``limit_fraction`` how near to that it is.
-``ratio.edm_euler`` and ``ratio.edm_dpmsolver`` hold ours, whole, against a bare loop around a scheduler of diffusers on
-our network, which observes nothing.
+``overhead.batchB`` is the time of an action over that of three bare calls, for B environments at once, on ``kitchen``;
+``overheads`` has it for every network, and under classifier-free guidance (``_guided``, lambda 1.5, both branches in one
+call). ``ratio.beso_reference`` is the reference's time for one action over ours, as its evaluation acts: around every
+action it exchanges its weights for their average and back, which changes nothing once weights are loaded. In
+``beside_reference``, ``ratio_spared`` leaves that out, ``attainable`` is the ratio if ours were its bare calls alone,
+and ``limit_fraction`` how near to that it is. ``schedulers`` holds a bare loop around a scheduler of diffusers on our
+network, which observes nothing, against ours, whole.
 """
 
 from __future__ import annotations
@@ -44,17 +44,21 @@ def aggregate(results: Results) -> dict[str, float]:
     for place in results.environments:
         size, batch = place.split("-")
         for arm in results.arms:
-            value, kind = _medians(results, arm, place), "" if arm == "turns" else "_guided"
-            if not value:
+            if not (value := _medians(results, arm, place)):
                 continue
+            kind = "" if arm == "turns" else "_guided"
             if size == "reference":
-                figures |= _beside_reference(value, f"beso_reference{kind}" + f".{batch}" * (batch != "batch1"))
+                figures |= _beside_reference(value, f"{batch}{kind}")
                 continue
-            name = f"{kind}{'' if size == 'kitchen' else '_small'}.{batch}"
-            figures |= {f"overhead{name}": value["ours"] / value["bare"]}
-            figures |= {f"milliseconds{name}": 1000 * value["ours"]}
-            figures |= {f"ratio.{loop}{name}": value[loop] / value["ours"] for loop in SCHEDULERS if loop in value}
-    return figures
+            figures[f"overheads.{size}{kind}.{batch}"] = value["ours"] / value["bare"]
+            figures[f"milliseconds.{size}{kind}.{batch}"] = 1000 * value["ours"]
+            for loop in set(SCHEDULERS) & set(value):
+                figures[f"schedulers.{loop}.{size}_{batch}"] = value[loop] / value["ours"]
+    headline = {"overhead.batch1": "overheads.kitchen.batch1", "overhead.batch64": "overheads.kitchen.batch64"}
+    headline |= {"ratio.beso_reference": "beside_reference.batch1.ratio"}
+    return {key: figures[source] for key, source in headline.items() if source in figures} | dict(
+        sorted(figures.items())
+    )
 
 
 def _medians(results: Results, arm: str, place: str) -> dict[str, float]:
@@ -64,14 +68,14 @@ def _medians(results: Results, arm: str, place: str) -> dict[str, float]:
 
 
 def _beside_reference(value: dict[str, float], name: str) -> dict[str, float]:
-    return {
-        f"ratio.{name}": value["reference"] / value["ours"],
-        f"ratio_spared.{name}": value["reference_spared"] / value["ours"],
-        f"attainable.{name}": value["reference"] / value["bare"],
-        f"limit_fraction.{name}": value["bare"] / value["ours"],
-        "parameters.ours": value["parameters"],
-        "parameters.reference": value["reference_parameters"],
+    figures = {
+        "ratio": value["reference"] / value["ours"],
+        "ratio_spared": value["reference_spared"] / value["ours"],
+        "attainable": value["reference"] / value["bare"],
+        "limit_fraction": value["bare"] / value["ours"],
     }
+    sizes = {"parameters.ours": value["parameters"], "parameters.reference": value["reference_parameters"]}
+    return sizes | {f"beside_reference.{name}.{key}": figure for key, figure in figures.items()}
 
 
 BENCHMARK = Benchmark(

@@ -62,9 +62,9 @@ def test_the_reference_gives_its_own_rows():
     figures = beso_latency.aggregate(Results(list(done), done))
     assert figures["overhead.batch1"] == pytest.approx(1.25)
     assert figures["ratio.beso_reference"] == pytest.approx(2.5)
-    assert figures["ratio_spared.beso_reference_guided"] == pytest.approx(1.2)
-    assert figures["limit_fraction.beso_reference"] == pytest.approx(0.8)
-    assert figures["ratio.edm_euler.batch1"] == pytest.approx(1.5)
+    assert figures["beside_reference.batch1_guided.ratio_spared"] == pytest.approx(1.2)
+    assert figures["beside_reference.batch1.limit_fraction"] == pytest.approx(0.8)
+    assert figures["schedulers.edm_euler.kitchen_batch1"] == pytest.approx(1.5)
 
 
 def test_rows_without_their_reference_are_told(monkeypatch):
