@@ -8,7 +8,7 @@ with random weights. Ours is a policy as an evaluation drives it, from numpy obs
 inside the space.
 
 ``overhead.batchB`` is the time of an action over that of three bare calls, for B environments at once, on ``kitchen``;
-``overheads`` has it for every network, and under classifier-free guidance (``_guided``, lambda 1.5, both branches in one
+``overheads`` has it for every network, and under classifier-free guidance (``_guided``, lambda 1.5, both branches in a
 call). ``ratio.beso_reference`` is the reference's time for one action over ours, as its evaluation acts: around every
 action it exchanges its weights for their average and back, which changes nothing once weights are loaded. In
 ``beside_reference``, ``ratio_spared`` leaves that out, ``attainable`` is the ratio if ours were its bare calls alone,
