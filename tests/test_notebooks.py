@@ -33,8 +33,7 @@ SHORT = {
         pictures=5,
     ),
     "03_play_policies": Short(
-        {"PLAY": 6, "FIT": 2, "CLONE": 2, "LEARN": 2}
-        | {"SAMPLES": 2, "ATTEMPTS": 2, "LOOK": 2, "WHOLE": 4, "EPISODES": 2},
+        {"PLAY": 6, "FIT": 2, "LEARN": 2} | {"SAMPLES": 2, "ATTEMPTS": 2, "LOOK": 2, "WHOLE": 4, "EPISODES": 2},
         pictures=7,
         datasets=("play/island-beso-v0",),
     ),
