@@ -5,10 +5,6 @@ Methods: beso, flow, sequence_bc (squared error), latent_plan (a latent variable
 play from the same starts. Data sets: ``pusht``, human demonstrations; ``cube``, ``scene`` and ``pointmaze`` as OGBench
 makes them, 100,000 transitions each, a tenth of OGBench's (see ``benchmarks.play``). Scores are success at OGBench's
 five official tasks, ten episodes each, and the largest coverage of an episode over 50 starts for ``pusht``.
-
-``published`` in the settings holds figures of others, for orientation: of OGBench's authors with ten times the data, a
-million updates and networks of 3 x 512, in per cent; and of Diffusion Policy's, which divide coverage by 0.95 and take
-the best checkpoint.
 """
 
 from __future__ import annotations
@@ -24,21 +20,6 @@ from genrl.evaluation.curves import panels_of_bars
 
 PLACES = ["pusht", "cube", "pointmaze", "scene"]
 SEEDS = range(5)
-PUBLISHED = {
-    "ogbench": {
-        "cube": {"GCBC": 6, "GCIVL": 53, "GCIQL": 68, "QRL": 5, "CRL": 19, "HIQL": 15},
-        "scene": {"GCBC": 5, "GCIVL": 42, "GCIQL": 51, "QRL": 5, "CRL": 19, "HIQL": 38},
-        "pointmaze": {"GCBC": 9, "GCIVL": 63, "GCIQL": 53, "QRL": 82, "CRL": 29, "HIQL": 79},
-        "source": "Park et al. 2024, arXiv:2410.20092: cube-single-play, scene-play, pointmaze-medium-navigate",
-    },
-    "pusht": {
-        "LSTM-GMM": 0.67,
-        "IBC": 0.90,
-        "BET": 0.79,
-        "Diffusion Policy": 0.95,
-        "source": "Chi et al. 2023, arXiv:2303.04137, table 1: state observations, best checkpoint",
-    },
-}
 
 
 def aggregate(results: Results) -> dict[str, float]:
@@ -85,7 +66,6 @@ BENCHMARK = Benchmark(
         "network_calls": STEPS,
         "goal_discount": GOALS,
         "network": "transformer of 0.36 M parameters (the paper: 2.9 and 9.4 M)",
-        "published": PUBLISHED,
     },
 )
 
