@@ -55,7 +55,7 @@ BENCHMARK = Benchmark(
     aggregate=aggregate,
     picture=picture,
     tried=TRIED,
-    quick_cells=[Cell(arm, "pointmaze", 0, {"updates": 50}) for arm in ("beso", "sequence_bc")],
+    quick_cells=[Cell(arm, "pointmaze", 0, {"updates": 50, "episodes": 5}) for arm in ("beso", "sequence_bc")],
     code=["benchmarks/beso_cells.py", *CODE],
     settings={
         "updates": UPDATES,

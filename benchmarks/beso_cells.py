@@ -14,7 +14,8 @@ from benchmarks.play_models import EXECUTE, UPDATES, learner
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """Mean score over the evaluation episodes, and the score of each."""
     fitted = learner(cell.arm, cell.environment, cell.seed, cell.settings.get("updates", UPDATES))
-    return values_of(play(fitted.policy(execute=EXECUTE), cell.environment, cell.seed))
+    policy, count = fitted.policy(execute=EXECUTE), cell.settings.get("episodes")
+    return values_of(play(policy, cell.environment, cell.seed, count=count))
 
 
 def values_of(scores: np.ndarray) -> dict[str, float]:

@@ -17,4 +17,4 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     fitted = learner("beso", cell.environment, cell.seed, settings.get("updates", UPDATES))
     sampling = replace(SAMPLING, **{name: settings[name] for name in ("solver", "steps") if name in settings})
     policy = fitted.policy(execute=EXECUTE, sampling=sampling, guidance=settings.get("guidance"))
-    return values_of(play(policy, cell.environment, cell.seed))
+    return values_of(play(policy, cell.environment, cell.seed, count=settings.get("episodes")))

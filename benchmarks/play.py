@@ -88,15 +88,18 @@ def episodes(name: str) -> int:
     return PLAYGROUNDS[name].episodes
 
 
-def play(policy: Policy, name: str, seed: int, *, num_envs: int = 5) -> np.ndarray:
-    """(E,) scores of a policy, whose episode e starts where that of any other policy does for the same ``seed``."""
+def play(policy: Policy, name: str, seed: int, *, num_envs: int = 5, count: int | None = None) -> np.ndarray:
+    """(E,) scores of a policy, whose episode e starts where that of any other policy does for the same ``seed``.
+
+    ``count`` episodes instead of all of them are for a quick look.
+    """
     ground = PLAYGROUNDS[name]
     return score(
         name,
         evaluate(
             policy,
             ground.env,
-            ground.episodes,
+            count or ground.episodes,
             STARTS_SEED + seed,
             num_envs=num_envs,
             reset_options=ground.reset_options,
