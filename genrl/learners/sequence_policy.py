@@ -194,7 +194,7 @@ class SequencePolicy:
         """(B, G, D) standardised goals; NaN where there are none and the policy can do without."""
         learner, columns = self.learner, self.learner.observer.goal
         if conditions is not None and conditions.given():
-            if conditions is not self._wish:  # looked at once, however often it is given
+            if conditions is not self._wish or len(self._wished) != count:  # looked at once, however often given
                 conditions.require(type(learner).__name__, {"goal"} if learner.goal_length else set(), count)
                 goals = checked(conditions.goal, columns, count, learner.goal_length)  # type: ignore[arg-type]
                 self._wish, self._wished = conditions, columns.normalize(goals.to(learner.device))

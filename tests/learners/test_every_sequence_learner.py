@@ -156,6 +156,14 @@ def test_bad_goals_are_refused_by_name(fitted, seen, goal, complaint):
         policy.act(seen[0], Conditions(goal=goal))
 
 
+def test_a_wish_is_looked_at_again_for_another_number_of_environments(fitted, seen):
+    policy, wish = fitted.policy(), Conditions(goal=torch.zeros(COUNT, 2))
+    begin(policy, list(range(COUNT))).act(seen[0], wish)
+    fewer = {name: leaf[:2] for name, leaf in seen[0].items()}
+    with pytest.raises(ConditionError, match="has 5 rows for a batch of 2"):
+        begin(policy, [0, 1]).act(fewer, wish)
+
+
 def test_a_goal_of_the_environment_that_is_no_number_is_refused(fitted, seen):
     nowhere = {**seen[0], "desired_goal": np.full((COUNT, 2), np.nan)}
     with pytest.raises(ConditionError, match="environment's goal at 'desired_goal' holds NaN"):
