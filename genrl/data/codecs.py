@@ -180,6 +180,8 @@ class SpaceCodec(nn.Module):
         UnsupportedSpaceError: a leaf is an image.
     """
 
+    _place: Tensor
+
     def __init__(self, space: gym.Space, leaves: Sequence[str] | None = None, squash: bool = False) -> None:
         super().__init__()
         spaces = leaf_spaces(space)
@@ -188,6 +190,7 @@ class SpaceCodec(nn.Module):
             if path not in spaces:
                 raise ConfigurationError(f"The space has no leaf '{path}'; its leaves are: {', '.join(spaces)}.")
         self.codecs = nn.ModuleList([leaf_codec(path, spaces[path], squash) for path in self.paths])
+        self.register_buffer("_place", torch.empty(0), persistent=False)  # knows the device, whatever the leaves
         self.sections: dict[str, slice] = {}
         self.dim = 0
         for path, codec in self._leaves():
@@ -195,7 +198,7 @@ class SpaceCodec(nn.Module):
             self.dim += codec.dim
 
     def encode(self, leaves: Leaves) -> Tensor:
-        """Leaves (R, *shape) to (R, D) float32; any number of leading axes will do.
+        """Leaves (R, *shape) to (R, D) float32 on this codec's device; any number of leading axes will do.
 
         Raises:
             AlignmentError: a leaf is missing or its last axes differ from the space's.
@@ -205,18 +208,19 @@ class SpaceCodec(nn.Module):
                 given = tuple(leaves[path].shape) if path in leaves else "none"
                 raise AlignmentError(f"The leaf '{path}' must have the shape (R, *{codec.shape}), not {given}.")
         if not self.paths:
-            first = next(iter(leaves.values()))
-            return first.new_zeros((first.shape[0], 0), dtype=torch.float32)
-        return torch.cat([codec.encode(leaves[path]) for path, codec in self._leaves()], -1)
+            return self._place.new_zeros((next(iter(leaves.values())).shape[0], 0))
+        device = self._place.device
+        return torch.cat([codec.encode(leaves[path].to(device)) for path, codec in self._leaves()], -1)
 
     def decode(self, x: Tensor) -> Leaves:
-        """Rows (..., D) to leaves (..., *shape) in native dtype, all inside the space.
+        """Rows (..., D) to leaves (..., *shape) in native dtype, all inside the space, on this codec's device.
 
         Raises:
             AlignmentError: the last axis is not D.
         """
         if x.shape[-1] != self.dim:
             raise AlignmentError(f"Rows to decode have {self.dim} columns, not {x.shape[-1]}.")
+        x = x.to(self._place.device)
         return {path: codec.decode(x[..., self.sections[path]]) for path, codec in self._leaves()}
 
     def native(self, x: Tensor) -> Tensor:

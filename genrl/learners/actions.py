@@ -37,8 +37,7 @@ class BoundedActions(nn.Module):
 
     def encode(self, leaves: Leaves) -> Tensor:
         """Actions (N, *shape) to (N, A) in [-1, 1]."""
-        columns = self.codec.encode({path: leaf.to(self.centre.device) for path, leaf in leaves.items()})
-        return (columns - self.centre) / self.radius
+        return (self.codec.encode(leaves) - self.centre) / self.radius
 
     def native(self, unit: Tensor) -> Tensor:
         """(B, A) in [-1, 1] to (B, A) in the space's own units."""

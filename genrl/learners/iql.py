@@ -94,7 +94,7 @@ class IQL(Learner):
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions of standardised observations, actions in [-1, 1] and rescaled rewards."""
-        rewards = episodes.rewards.float() * self.reward_scale.item() + self.reward_shift
+        rewards = episodes.rewards.to(self.reward_scale) * self.reward_scale + self.reward_shift
         return TransitionSampler(
             self.observer(episodes.observations), self.actions.encode(episodes.actions), episodes, rewards
         )

@@ -40,8 +40,7 @@ class Columns(nn.Module):
 
     def encode(self, leaves: Leaves) -> Tensor:
         """Leaves (R, *shape) to (R, D) columns in the data's units, on this module's device."""
-        device = self.normalizer.shift.device
-        return self.codec.encode({path: leaf.to(device) for path, leaf in leaves.items()})
+        return self.codec.encode(leaves)
 
     def normalize(self, columns: Tensor) -> Tensor:
         """(B, D) columns in the data's units to standardised ones."""

@@ -71,7 +71,7 @@ class EpisodeColumns(nn.Module):
         terminations[last] = terminated
         truncations = torch.zeros_like(terminations)
         truncations[last] = ~terminated
-        leaves = self.observation_codec.decode(states)
+        leaves = _on_cpu(self.observation_codec.decode(states))
         if self.layout.desired:
             achieved = SpaceCodec(self.spec.observation_space, self.layout.achieved)
             leaves |= achieved.decode(states[:, self.achieved])
@@ -80,7 +80,7 @@ class EpisodeColumns(nn.Module):
             self.spec.observation_space,
             self.spec.action_space,
             leaves,
-            self.action_codec.decode(actions[acted]),
+            _on_cpu(self.action_codec.decode(actions[acted])),
             rewards[acted].to(getattr(torch, self.spec.reward_dtype)),
             terminations,
             truncations,
@@ -99,3 +99,7 @@ class EpisodeColumns(nn.Module):
             desired: torch.repeat_interleave(reached[achieved], lengths + 1, dim=0)
             for achieved, desired in zip(self.layout.achieved, self.layout.desired, strict=True)
         }
+
+
+def _on_cpu(leaves: Leaves) -> Leaves:
+    return {path: leaf.cpu() for path, leaf in leaves.items()}

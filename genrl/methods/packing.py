@@ -75,11 +75,11 @@ class Packing(EpisodeColumns):
         """
         packed = self.pack(episodes)
         if extra is not None:
-            packed = torch.cat((packed[:, : self.dim], extra, packed[:, self.dim :]), dim=1)
+            packed = torch.cat((packed[:, : self.dim], extra.to(packed), packed[:, self.dim :]), dim=1)
         ended = torch.zeros(len(episodes), dtype=torch.bool)
         ended[episodes.episode_of_transition[episodes.terminations]] = True
         terminal = (episodes.observation_starts + episodes.lengths)[ended]
-        packed[terminal, self.done] = self.normalizer.normalize(torch.ones(self.dim))[self.done]
+        packed[terminal, self.done] = self.normalizer.normalize(packed.new_ones(self.dim))[self.done]
         packed[terminal, ACTED] = 1.0
         lengths = episodes.lengths + 1
         longer = lengths + torch.where(ended, rows - 2, 0)  # every window still starts before the end
@@ -123,13 +123,14 @@ class Packing(EpisodeColumns):
 
     def _raw(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) encoded rows in the data's own units, with the flags behind them."""
-        rows = torch.zeros(episodes.num_transitions + len(episodes), self.dim + 2)
-        rows[:, : self.action.start] = self.observation_codec.encode(episodes.observations)
+        states = self.observation_codec.encode(episodes.observations)
+        rows = states.new_zeros(len(states), self.dim + 2)
+        rows[:, : self.action.start] = states
         rows[:, OBSERVED] = 1.0
-        at = episodes.observation_rows
+        at = episodes.observation_rows.to(rows.device)
         rows[at, self.action] = self.action_codec.encode(episodes.actions)
-        rows[at, self.reward] = episodes.rewards.float()
-        rows[at, self.done] = episodes.terminations.float()
+        rows[at, self.reward] = episodes.rewards.to(rows)
+        rows[at, self.done] = episodes.terminations.to(rows)
         rows[at, ACTED] = 1.0
         return rows
 

@@ -130,8 +130,8 @@ class TrajectoryDiffusion(Method):
 
     def sampler(self, episodes: Episodes) -> WindowSampler:
         """Windows of packed rows, the normalised return-to-go beside each."""
-        to_go = torch.zeros(episodes.num_transitions + len(episodes), 1)
-        returns = episodes.returns_to_go().float()[:, None]
+        to_go = torch.zeros(episodes.num_transitions + len(episodes), 1, device=self.device)
+        returns = episodes.returns_to_go().float()[:, None].to(self.device)
         to_go[episodes.observation_rows] = self.return_scale.normalize(returns)
         return self.packing.windows(episodes, self.rows, to_go)
 

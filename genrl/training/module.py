@@ -69,9 +69,14 @@ class Trainable(L.LightningModule, ABC):
         self.spec = spec
 
     def configure_model(self) -> None:
-        """Lightning's hook: build from the data module's training episodes, once."""
+        """Lightning's hook: build from the data module's training episodes, once.
+
+        Lightning calls it with the accelerator as torch's default device; episodes, and statistics of them, are at
+        home on the CPU, and Lightning moves the module when it is built.
+        """
         if self.spec is None:
-            self.prepare(self.trainer.datamodule.train_episodes)  # type: ignore[attr-defined]
+            with torch.device("cpu"):
+                self.prepare(self.trainer.datamodule.train_episodes)  # type: ignore[attr-defined]
 
     def noise_generator(self, batch_index: int) -> torch.Generator:
         """The stream for one batch of training or validation: a function of seed, stage, rank and position."""
