@@ -8,13 +8,14 @@ import numpy as np
 
 from benchmarks.cells import Cell
 from benchmarks.play import play
-from benchmarks.play_models import EXECUTE, UPDATES, learner
+from benchmarks.play_acting import acting
+from benchmarks.play_models import learner
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """Mean score over the evaluation episodes, and the score of each."""
-    fitted = learner(cell.arm, cell.environment, cell.seed, cell.settings.get("updates", UPDATES))
-    policy, count = fitted.policy(execute=EXECUTE), cell.settings.get("episodes")
+    fitted = learner(cell.arm, cell.environment, cell.seed, cell.settings.get("updates"))
+    policy, count = acting(cell.arm, fitted), cell.settings.get("episodes")
     return values_of(play(policy, cell.environment, cell.seed, count=count))
 
 

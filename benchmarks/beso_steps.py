@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.beso_steps_cells import compute
 from benchmarks.cells import Cell
-from benchmarks.play_models import BATCH, CODE, EXECUTE, SAMPLING, UPDATES
+from benchmarks.play_acting import EXECUTE, SAMPLING
+from benchmarks.play_models import BATCH, CODE, UPDATES
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.statistics import bootstrap_ratio
@@ -23,7 +24,7 @@ from genrl.evaluation.style import colours, grid, label, legend
 PLACES = ["pusht", "cube", "pointmaze", "scene"]
 SEEDS = range(5)
 STEPS = (1, 2, 3, 5, 10, 20, 50)
-SOLVERS = ("ddim", "ancestral", "dpmpp_2m")
+SOLVERS = ("ddim", "dpmpp_2m")
 LAMBDAS = (0.0, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
 DEFAULT = SAMPLING.solver
 ENOUGH = 0.3
@@ -97,7 +98,7 @@ BENCHMARK = Benchmark(
         Cell(arm, "pointmaze", 0, {**settings, "updates": 50, "episodes": 5})
         for arm, settings in (stepped("ddim", 3), weighted(0.0))
     ],
-    code=["benchmarks/beso_steps_cells.py", "benchmarks/beso_cells.py", *CODE],
+    code=["benchmarks/beso_steps_cells.py", "benchmarks/beso_cells.py", "benchmarks/play_acting.py", *CODE],
     settings={"updates": UPDATES, "batch": BATCH, "executed": EXECUTE, "solver": DEFAULT},
 )
 

@@ -100,7 +100,7 @@ class Errors(Callback):
         self.elites, self.losses, self.expected = [], [], []
 
     def on_validation_epoch_end(self, trainer, pl_module) -> None:
-        ensemble, errors = pl_module.ensemble, torch.zeros(pl_module.members)
+        ensemble, errors = pl_module.ensemble, torch.zeros(pl_module.members, device=pl_module.device)
         batches = trainer.datamodule.val_dataloader()
         for batch in batches:
             rows = [getattr(batch, n)[:, 0] for n in ("observations", "actions", "next_observations", "rewards")]
