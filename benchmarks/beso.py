@@ -56,7 +56,7 @@ def picture(results: Results) -> Figure:
         }
         for place in results.environments
     }
-    return panels_of_bars(panels, "score, 0 to 1: interquartile mean over seeds, 95 % interval")
+    return panels_of_bars(panels, "score, 0 to 1: interquartile mean over seeds, 95 % interval", digits=2)
 
 
 BENCHMARK = Benchmark(
