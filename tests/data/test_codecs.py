@@ -128,3 +128,11 @@ def test_bad_input_is_named():
 
 def test_every_leaf_of_the_mixed_space_is_covered():
     assert set(SpaceCodec(MIXED).sections) == set(leaf_spaces(MIXED))
+
+
+def test_a_codec_works_where_it_is():
+    space = gym.spaces.Dict({"box": gym.spaces.Box(-1, 1, (2,)), "kind": gym.spaces.Discrete(3)})
+    codec = SpaceCodec(space, squash=True).to("meta")
+    rows = codec.encode({"box": torch.zeros(4, 2), "kind": torch.zeros(4, dtype=torch.int64)})
+    assert (rows.device.type, tuple(rows.shape)) == ("meta", (4, 5))
+    assert {leaf.device.type for leaf in codec.decode(torch.zeros(4, 5)).values()} == {"meta"}
