@@ -24,10 +24,6 @@ class Actor(Protocol):
     stochastic: bool
     training: bool
 
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-
     def __call__(self, observations: Tensor) -> Tensor:
         """What the actor says, (B, K), about standardised observations (B, D)."""
 
@@ -66,7 +62,7 @@ class LearnedPolicy:
         """
         learner, spec = self.learner, self.learner.spec
         assert spec is not None
-        leaves = {path: leaf.to(learner.device) for path, leaf in self._leaves(observations).items()}
+        leaves = self._leaves(observations)
         batch = next(iter(leaves.values())).shape[0]
         understood = {"goal"} if learner.observer.goal.dim else set()
         (conditions or Conditions()).require(type(learner).__name__, understood, batch)
