@@ -29,9 +29,11 @@ class Sampling(Setting):
         sigma_min, sigma_max, rho: the grid, in units of the normalised data.
         options: what else the solver takes, e.g. ``s_churn`` for heun.
         spacing: name of the grid in ``genrl.diffusion.spacings``.
+        temperature: factor on all noise that sampling draws; below 1 samples gather where the data are densest, with 0
+            nothing is drawn.
 
     Raises:
-        ConfigurationError: there is no such solver or grid.
+        ConfigurationError: there is no such solver, grid or temperature.
     """
 
     solver: str = "heun"
@@ -41,13 +43,16 @@ class Sampling(Setting):
     rho: float = 7.0
     options: Mapping[str, Any] = field(default_factory=dict)
     spacing: str = "karras"
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         _require_solver(self.solver)
+        _require_temperature(self.temperature)
         _ = self.grid
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """Denoise from ``eps`` (B, ...) of unit variance to data (B, ...)."""
+        eps, noise = _tempered(eps, noise, self.temperature)
         return SAMPLERS[self.solver](denoiser, eps * self.sigma_max, self.grid, condition, noise, **self.options)
 
     def again(
@@ -55,6 +60,7 @@ class Sampling(Setting):
     ) -> Tensor:
         """Noise data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the grid's steps, and denoise them."""
         grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
+        eps, noise = _tempered(eps, noise, self.temperature)
         return SAMPLERS[self.solver](denoiser, rows + float(grid[0]) * eps, grid, condition, noise, **self.options)
 
     @property
@@ -80,18 +86,21 @@ class FlowSampling(Setting):
         steps: steps from noise to data.
         bend: the times are u ** bend for u in even steps from 1 to 0; above 1 the steps shorten towards the data.
         options: what else the solver takes.
+        temperature: see ``Sampling``.
 
     Raises:
-        ConfigurationError: there is no such solver, no step, or no such bend.
+        ConfigurationError: there is no such solver, step, bend or temperature.
     """
 
     solver: str = "euler"
     steps: int = 3
     options: Mapping[str, Any] = field(default_factory=dict)
     bend: float = 1.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         _require_solver(self.solver)
+        _require_temperature(self.temperature)
         if not self.bend > 0:
             raise ConfigurationError(f"Times are bent by a power above 0, not by {self.bend}.")
         _ = self.grid
@@ -103,6 +112,7 @@ class FlowSampling(Setting):
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """From ``eps`` (B, ...) of unit variance to data (B, ...)."""
+        eps, noise = _tempered(eps, noise, self.temperature)
         return SAMPLERS[self.solver](denoiser, eps, self.grid, condition, noise, **self.options)
 
     def again(
@@ -110,6 +120,7 @@ class FlowSampling(Setting):
     ) -> Tensor:
         """Mix data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the steps, and go back to data."""
         grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
+        eps, noise = _tempered(eps, noise, self.temperature)
         mixed = torch.lerp(rows, eps, float(grid[0]))
         return SAMPLERS[self.solver](denoiser, mixed, grid, condition, noise, **self.options)
 
@@ -117,3 +128,15 @@ class FlowSampling(Setting):
 def _require_solver(name: str) -> None:
     if name not in SAMPLERS:
         raise ConfigurationError(f"There is no solver {name!r}; there are {', '.join(sorted(SAMPLERS))}.")
+
+
+def _require_temperature(temperature: float) -> None:
+    if not temperature >= 0:
+        raise ConfigurationError(f"A temperature is 0 or above, not {temperature}.")
+
+
+def _tempered(eps: Tensor, noise: Noise, temperature: float) -> tuple[Tensor, Noise]:
+    """The noise to start from and that of the steps, times a factor."""
+    if temperature == 1:
+        return eps, noise
+    return temperature * eps, lambda step, like: temperature * noise(step, like)
