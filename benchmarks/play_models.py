@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.cells import REPOSITORY, artefact, code_digest
 from benchmarks.play import data
+from genrl.data.episodes import Episodes
 from genrl.diffusion.schedules import LogNormal
 from genrl.learners.behavior_transformer import BehaviorTransformer
 from genrl.learners.beso import BESO
@@ -23,10 +24,10 @@ from genrl.nets.policy_transformer import PolicyTransformer
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 
-UPDATES = {"pusht": 10_000, "cube": 6_000, "pointmaze": 6_000, "scene": 6_000}
+UPDATES = {"pusht": 15_000, "cube": 15_000, "pointmaze": 10_000, "scene": 10_000}
 """Of every method."""
 BATCH = 256
-NET = partial(PolicyTransformer, width=128, layers=4, dropout=0.0, attention_dropout=0.0)
+NET = partial(PolicyTransformer, width=128, layers=4, dropout=0.1, attention_dropout=0.1)
 WINDOW: dict[str, Any] = {"net": NET, "history": 1, "chunk": 8}
 SIGMA_MAX = 10.0
 """Of a chunk: its actions are alike, so that it takes more noise than for one action to hide which chunk it is."""
@@ -47,23 +48,29 @@ LEARNERS: dict[str, Callable[..., SequenceLearner]] = {
     "flow": partial(FlowPolicy, **WINDOW),
     "sequence_bc": partial(SequenceBC, **WINDOW),
     "latent_plan": partial(LatentPlanPolicy, **WINDOW | {"net": partial(NET, width=80)}),
-    "behavior_transformer": partial(
-        BehaviorTransformer, **WINDOW | {"net": partial(NET, dropout=0.1, attention_dropout=0.1)}
-    ),
+    "behavior_transformer": partial(BehaviorTransformer, **WINDOW),
 }
-"""Equal networks but for their inputs and outputs, equal windows, equal batches; dropout where it helped.
+"""Equal networks but for their inputs and outputs, equal windows, equal batches.
 
 The three networks of latent_plan are narrower, about as large together.
 """
 
 
-def learner(name: str, place: str, seed: int, updates: int | None = None) -> Any:
-    """A fitted learner of ``LEARNERS`` on a data set of ``benchmarks.play``, after ``UPDATES`` unless told."""
+def fitted(fresh: SequenceLearner, episodes: Episodes, updates: int, batch_size: int) -> None:
+    """Fit as genrl does, on what there is."""
+    fit(fresh, episodes, updates, batch_size=batch_size, val_fraction=0.0, progress=False)
+
+
+def learner(name: str, place: str, seed: int, updates: int | None = None, by: Callable[..., None] = fitted) -> Any:
+    """A fitted learner of ``LEARNERS`` on a data set of ``benchmarks.play``, after ``UPDATES`` unless told.
+
+    ``by`` fits it where it is missing.
+    """
     updates = updates or UPDATES[place]
 
     def build(folder: Path) -> None:
         fresh = LEARNERS[name](seed=seed, goal_discount=GOALS[place])
-        fit(fresh, data(place), updates, batch_size=BATCH, val_fraction=0.0, progress=False)
+        by(fresh, data(place), updates, BATCH)
         save(fresh, folder / "model.ckpt")
 
     shared = REPOSITORY / "benchmarks" / "cells" / ".models" / code_digest(CODE)[:16]
