@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.rvs import RvS
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
@@ -76,6 +77,7 @@ _HOMES = {
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    "RvS": "genrl.learners.rvs:RvS",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -137,6 +139,7 @@ __all__ = [
     "Posterior",
     "Published",
     "Renewal",
+    "RvS",
     "Sampling",
     "SequenceBC",
     "TrajectoryDiffusion",
