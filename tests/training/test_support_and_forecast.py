@@ -18,6 +18,7 @@ from genrl.data.errors import UnsupportedSpaceError
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
+from genrl.learners.percent_bc import PercentBC
 from genrl.learners.rvs import RvS
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.copying import CopyingCheck
@@ -32,7 +33,7 @@ from genrl.training.forecast import Forecast
 from genrl.training.space_support import kind, support_table
 from tests.methods.toy_methods import METHODS, box, linear
 
-EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL, RvS]
+EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL, PercentBC, RvS]
 LEAVES = {
     "bounded Box": box(2, 1.0),
     "unbounded Box": box(2),
