@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
+    from genrl.learners.decision_transformer import DecisionTransformer
     from genrl.learners.flow_policy import FlowPolicy
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
@@ -80,6 +81,7 @@ _HOMES = {
     "IQL": "genrl.learners.iql:IQL",
     "PercentBC": "genrl.learners.percent_bc:PercentBC",
     "RvS": "genrl.learners.rvs:RvS",
+    "DecisionTransformer": "genrl.learners.decision_transformer:DecisionTransformer",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -127,6 +129,7 @@ __all__ = [
     "Alone",
     "BehaviorTransformer",
     "Conditions",
+    "DecisionTransformer",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",

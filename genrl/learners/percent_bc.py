@@ -59,7 +59,7 @@ class PercentBC(BC):
 
 
 def best(episodes: Episodes, percent: float) -> Episodes:
-    """The ``percent`` of ``episodes`` with the highest return, at least one, in their own order; ties to the earlier."""
+    """The ``percent`` of ``episodes`` of the highest return, one at least, in their own order; ties to the first."""
     count = math.ceil(len(episodes) * percent / 100)
     ranked = episodes.returns.argsort(descending=True, stable=True)
     return episodes.select(ranked[:count].sort().values)

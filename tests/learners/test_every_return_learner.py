@@ -230,7 +230,7 @@ def test_data_that_tell_nothing_apart_are_refused(make: Make):
 @pytest.mark.parametrize("make", EXACT.values(), ids=EXACT.keys())
 def test_what_is_left_to_earn_decides_the_second_payment(make: Make):
     """The mean of the first action is half the return wanted, the second is all of what is left."""
-    learner = fit(make(), two_payments(), 700, progress=False, val_fraction=0.0)
+    learner = fit(make(), two_payments(), 400, batch_size=128, progress=False, val_fraction=0.0)
     wished, paid = np.array([1.0, 0.4, -0.8]), np.array([0.5, 0.9, -0.6])
     policy = learner.policy()
     policy.reset(np.ones(3, bool), np.arange(3))

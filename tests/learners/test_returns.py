@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from toy_data import LINEAR, SMALL, box, random_walks
+from toy_returns import EXACT
 
 from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
@@ -126,3 +127,27 @@ def test_returns_are_standardised_over_all_steps_of_the_data():
     found = returns(torch.from_numpy(np.array([to_go[3], to_go.mean(), 0.0])))
     expected = (np.array([to_go[3], to_go.mean(), 0.0]) - to_go.mean()) / to_go.std()
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_a_decision_transformer_remembers_what_is_seen_no_more():
+    """The last of two steps pays a_2 - c + a_1 / 2, and the cue c is seen at the first alone: a_2 = R + c - a_1 / 2."""
+    rng = np.random.default_rng(0)
+    cues, actions = rng.uniform(-0.5, 0.5, 4000), rng.uniform(-1, 1, (4000, 2))
+    episodes = from_arrays(
+        list(np.stack([cues, 0 * cues, 0 * cues], axis=1)[..., None].astype(np.float32)),
+        list(actions[..., None].astype(np.float32)),
+        list(np.stack([0 * cues, actions[:, 1] - cues + actions[:, 0] / 2], axis=1)),
+        [np.array([False, True])] * 4000,
+        observation_space=box(1),
+        action_space=box(1),
+    )
+    seen, wished = np.array([-0.4, -0.1, 0.2, 0.5]), np.array([0.3, -0.5, 0.0, 0.2])
+    wish, errors = Conditions(returns=torch.from_numpy(wished)), {}
+    for name in ("decision_transformer", "rvs"):
+        policy = begin(quick(EXACT[name](), episodes, 500, batch_size=128).policy(), 4)
+        first = policy.act(seen[:, None].astype(np.float32), wish)[:, 0]
+        policy.receive(np.zeros(4))
+        second = policy.act(np.zeros((4, 1), np.float32), wish)[:, 0]
+        errors[name] = np.abs(second - (wished + seen - first / 2)).mean()
+    assert errors["decision_transformer"] < 0.08
+    assert errors["rvs"] > 0.2  # it sees the present alone

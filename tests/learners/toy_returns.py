@@ -7,15 +7,26 @@ from toy_data import SMALL, box
 
 from genrl.data.arrays import from_arrays
 from genrl.data.episodes import Episodes
+from genrl.learners.decision_transformer import DecisionTransformer
 from genrl.learners.rvs import RvS
 from genrl.nets.mlp import MLP
+from genrl.nets.return_transformer import ReturnTransformer
 
 LEARNERS = {
     "rvs": partial(RvS, net=partial(MLP, width=16, dropout=0.1), lr=1e-3),
+    "decision_transformer": partial(
+        DecisionTransformer, net=partial(ReturnTransformer, width=16, layers=1), context=3, lr=1e-3
+    ),
 }
 
 EXACT = {  # the same, large enough for the task below
     "rvs": partial(RvS, net=SMALL, lr=5e-3, weight_decay=0.0),
+    "decision_transformer": partial(
+        DecisionTransformer,
+        net=partial(ReturnTransformer, width=32, layers=1, heads=2, dropout=0.0),
+        context=2,
+        lr=5e-3,
+    ),
 }
 
 

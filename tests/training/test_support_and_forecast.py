@@ -16,6 +16,7 @@ from genrl.data.copying import CopyingWarning
 from genrl.data.episodes import Episodes
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.learners.bc import BC
+from genrl.learners.decision_transformer import DecisionTransformer
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
 from genrl.learners.percent_bc import PercentBC
@@ -33,7 +34,18 @@ from genrl.training.forecast import Forecast
 from genrl.training.space_support import kind, support_table
 from tests.methods.toy_methods import METHODS, box, linear
 
-EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL, PercentBC, RvS]
+EVERY = [
+    TrajectoryDiffusion,
+    TransitionDiffusion,
+    WorldModel,
+    BC,
+    GCBC,
+    TD3BC,
+    IQL,
+    PercentBC,
+    RvS,
+    DecisionTransformer,
+]
 LEAVES = {
     "bounded Box": box(2, 1.0),
     "unbounded Box": box(2),
