@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
+    from genrl.learners.cql import CQL
     from genrl.learners.decision_transformer import DecisionTransformer
     from genrl.learners.flow_policy import FlowPolicy
     from genrl.learners.gcbc import GCBC
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from genrl.learners.latent_plan import LatentPlanPolicy
     from genrl.learners.percent_bc import PercentBC
     from genrl.learners.rvs import RvS
+    from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
@@ -79,6 +81,8 @@ _HOMES = {
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    "SAC": "genrl.learners.sac:SAC",
+    "CQL": "genrl.learners.cql:CQL",
     "PercentBC": "genrl.learners.percent_bc:PercentBC",
     "RvS": "genrl.learners.rvs:RvS",
     "DecisionTransformer": "genrl.learners.decision_transformer:DecisionTransformer",
@@ -122,9 +126,11 @@ _HOMES = {
 __all__ = [
     "BC",
     "BESO",
+    "CQL",
     "GCBC",
     "GTA",
     "IQL",
+    "SAC",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
