@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_play import ImaginedPlay
+    from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from genrl.nets.window_mlp import WindowMLP
     from genrl.synthesis.generate import Plan, sample
     from genrl.synthesis.renewal import Renewal
-    from genrl.synthesis.sources import Guided, Imagined, Unguided
+    from genrl.synthesis.sources import Guided, Imagined, Pessimistic, Unguided
     from genrl.synthesis.synthesize import synthesize
     from genrl.training.checkpoint import load, save
     from genrl.training.fit import fit
@@ -100,12 +101,14 @@ _HOMES = {
     "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
     "GTA": "genrl.methods.gta:GTA",
     "Imagination": "genrl.methods.imagination:Imagination",
+    "PessimisticImagination": "genrl.methods.pessimistic_imagination:PessimisticImagination",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
     "Unguided": "genrl.synthesis.sources:Unguided",
     "Imagined": "genrl.synthesis.sources:Imagined",
+    "Pessimistic": "genrl.synthesis.sources:Pessimistic",
     # synthesis
     "sample": "genrl.synthesis.generate:sample",
     "synthesize": "genrl.synthesis.synthesize:synthesize",
@@ -146,6 +149,8 @@ __all__ = [
     "ImaginedPlay",
     "LatentPlanPolicy",
     "PercentBC",
+    "Pessimistic",
+    "PessimisticImagination",
     "Plan",
     "PolicyGuidedDiffusion",
     "Posterior",
