@@ -37,7 +37,8 @@ def collect(
     """Run ``policy`` for whole episodes and keep everything, T + 1 observations included.
 
     Episode e draws its reset seed, its policy seed and its reset options from (seed, e) alone, and episodes come back
-    in the order of their index: the data depend neither on ``num_envs`` nor on which episode finishes first.
+    in the order of their index: the data depend neither on ``num_envs`` nor on which episode finishes first. A policy
+    that wants to know what it earns (``Rewarded``) is told after every step.
 
     Args:
         env: environment id, Gymnasium specification, or a function that makes an environment.

@@ -19,8 +19,11 @@ from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.policies import RandomPolicy
 from genrl.data.return_windows import ReturnWindows
 from genrl.learners.return_conditioned import ReturnConditioned
+from genrl.methods.steered import Guidance
+from genrl.synthesis.lead import lead
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, WORLD_MODEL
 
 Make = Callable[..., ReturnConditioned]
 COUNT, STEPS = 4, 6
@@ -240,3 +243,9 @@ def test_what_is_left_to_earn_decides_the_second_payment(make: Make):
     second = policy.act(np.full((3, 1), 0.5, np.float32), wish)[:, 0]
     np.testing.assert_allclose(first, wished / 2, atol=0.08)
     np.testing.assert_allclose(second, wished - paid, atol=0.08)
+
+
+def test_it_leads_no_method(fitted):
+    for model in (WORLD_MODEL(), METHODS["trajectory-mlp"]()):
+        with pytest.raises(ConfigurationError, match=f"A {type(fitted).__name__} acts by the rewards"):
+            lead(model, {"guide": fitted}, Guidance())
