@@ -29,15 +29,21 @@ if TYPE_CHECKING:
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
+    from genrl.learners.cql import CQL
+    from genrl.learners.decision_transformer import DecisionTransformer
     from genrl.learners.flow_policy import FlowPolicy
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.percent_bc import PercentBC
+    from genrl.learners.rvs import RvS
+    from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_play import ImaginedPlay
+    from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
     from genrl.nets.window_mlp import WindowMLP
     from genrl.synthesis.generate import Plan, sample
     from genrl.synthesis.renewal import Renewal
-    from genrl.synthesis.sources import Guided, Imagined, Unguided
+    from genrl.synthesis.sources import Guided, Imagined, Pessimistic, Unguided
     from genrl.synthesis.synthesize import synthesize
     from genrl.training.checkpoint import load, save
     from genrl.training.fit import fit
@@ -76,6 +82,11 @@ _HOMES = {
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    "SAC": "genrl.learners.sac:SAC",
+    "CQL": "genrl.learners.cql:CQL",
+    "PercentBC": "genrl.learners.percent_bc:PercentBC",
+    "RvS": "genrl.learners.rvs:RvS",
+    "DecisionTransformer": "genrl.learners.decision_transformer:DecisionTransformer",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -90,12 +101,14 @@ _HOMES = {
     "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
     "GTA": "genrl.methods.gta:GTA",
     "Imagination": "genrl.methods.imagination:Imagination",
+    "PessimisticImagination": "genrl.methods.pessimistic_imagination:PessimisticImagination",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
     "Unguided": "genrl.synthesis.sources:Unguided",
     "Imagined": "genrl.synthesis.sources:Imagined",
+    "Pessimistic": "genrl.synthesis.sources:Pessimistic",
     # synthesis
     "sample": "genrl.synthesis.generate:sample",
     "synthesize": "genrl.synthesis.synthesize:synthesize",
@@ -116,13 +129,16 @@ _HOMES = {
 __all__ = [
     "BC",
     "BESO",
+    "CQL",
     "GCBC",
     "GTA",
     "IQL",
+    "SAC",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
     "Conditions",
+    "DecisionTransformer",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",
@@ -132,11 +148,15 @@ __all__ = [
     "Imagined",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "PercentBC",
+    "Pessimistic",
+    "PessimisticImagination",
     "Plan",
     "PolicyGuidedDiffusion",
     "Posterior",
     "Published",
     "Renewal",
+    "RvS",
     "Sampling",
     "SequenceBC",
     "TrajectoryDiffusion",

@@ -84,8 +84,9 @@ def models(root, tmp_path_factory) -> Callable[[Path], Path]:
 
     @cache
     def model(config: Path) -> Path:
-        assert main(["fit", *short_fit(config, root, runs), "--model.sampling.steps=2"]) == 0
-        return runs / config.stem / "version_0" / "checkpoints" / "last.ckpt"
+        world = config.stem.startswith("world_model")
+        assert main(["fit", *short_fit(config, root, runs), *([] if world else ["--model.sampling.steps=2"])]) == 0
+        return runs / config.stem / "version_0" / "checkpoints" / ("best.ckpt" if world else "last.ckpt")
 
     return model
 
@@ -96,9 +97,10 @@ def short_renewals(config: Path, models: Callable[[Path], Path]) -> list[str]:
     for callback in settings["trainer"].get("callbacks", []):
         if callback["class_path"] == "genrl.synthesis.renewal.Renewal":
             named = re.search(r"# Model: genrl fit --config (configs/\S+)", config.read_text())[1]
-            stored = callback["init_args"]["source"]["init_args"]["method"]
-            assert stored == f"runs/{Path(named).stem}/version_0/checkpoints/last.ckpt"
-            options = {"source.method": models(config.parents[1] / named), "every": 2, "transitions": 20}
+            source, model = callback["init_args"]["source"]["init_args"], models(config.parents[1] / named)
+            part = next(name for name in ("method", "world_model") if name in source)
+            assert source[part] == f"runs/{Path(named).stem}/version_0/checkpoints/{model.name}"
+            options = {f"source.{part}": model, "every": 2, "transitions": 20}
             return [f"--trainer.callbacks.{name}={value}" for name, value in options.items()]
     return []
 
@@ -107,7 +109,8 @@ def short_renewals(config: Path, models: Callable[[Path], Path]) -> list[str]:
 def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
     renewals = short_renewals(config, models)
     assert main(["fit", *short_fit(config, root, tmp_path), *renewals]) == 0
-    assert bool(renewals) == ("renewal/guidance_ratio" in _metrics(tmp_path / config.stem))
+    assert bool(renewals) == ("renewal/transitions" in _metrics(tmp_path / config.stem))
+    assert ("pgd" in config.stem) == ("renewal/guidance_ratio" in _metrics(tmp_path / config.stem))
     folder = tmp_path / config.stem / "version_0"
     module = load(folder / "checkpoints" / "last.ckpt")
     assert type(module).__name__ == yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
@@ -134,7 +137,17 @@ def test_every_method_and_learner_has_a_configuration():
     shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
     methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel"}
     over_windows = {"BESO", "FlowPolicy", "SequenceBC", "LatentPlanPolicy", "BehaviorTransformer"}
-    assert shipped == methods | over_windows | {"BC", "GCBC", "IQL", "TD3BC"}
+    assert shipped == methods | over_windows | {
+        "BC",
+        "CQL",
+        "DecisionTransformer",
+        "GCBC",
+        "IQL",
+        "PercentBC",
+        "RvS",
+        "SAC",
+        "TD3BC",
+    }
 
 
 def test_options_override_the_file_and_what_the_file_refers_to(capsys):

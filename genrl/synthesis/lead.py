@@ -10,6 +10,7 @@ from typing import Any
 from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.learners.agent import Agent
 from genrl.learners.learner import Learner
+from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.learners.sequence import SequenceLearner
 from genrl.methods.gta import GTA
 from genrl.methods.imagination import Imagination
@@ -36,6 +37,11 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
     for name, agent in agents.items():
         if not isinstance(agent, Agent):
             raise CheckpointError(f"The {name} must be a learner; a {type(agent).__name__} does not act.")
+        if isinstance(agent, ReturnConditioned):
+            raise ConfigurationError(
+                f"A {type(agent).__name__} acts by the rewards that it is told, and leads no method; collect with it in"
+                " its environment."
+            )
         if not (isinstance(agent, Learner) or isinstance(model, WorldModel)):
             raise ConfigurationError(
                 f"A {type(agent).__name__} looks back over several steps and cannot lead a diffusion model; roll it out"

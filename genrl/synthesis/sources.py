@@ -14,6 +14,7 @@ from genrl.data.errors import CheckpointError
 from genrl.learners.learner import Learner
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Method
+from genrl.methods.pessimistic_imagination import PessimisticImagination
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
 from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -85,6 +86,24 @@ class Imagined:
         """The world model with the learner's current policy in it."""
         self.world_model = fitted(self.world_model, WorldModel, learner.device)
         return Imagination(self.world_model, learner, self.horizon)
+
+
+class Pessimistic:
+    """``Imagined``, with rewards lowered where the world model is unsure: with ``SAC`` this is MOPO (Yu et al. 2020).
+
+    Args:
+        world_model: fitted, or its checkpoint.
+        horizon: transitions in a rollout, fewer where the model ends it; 1 or 5 in the paper.
+        penalty: lambda, see ``PessimisticImagination``.
+    """
+
+    def __init__(self, world_model: WorldModel | str | Path, horizon: int = 5, penalty: float = 1.0) -> None:
+        self.world_model, self.horizon, self.penalty = world_model, horizon, penalty
+
+    def __call__(self, learner: Learner, generation: int) -> Method:
+        """The world model with the learner's current policy in it, under lower rewards."""
+        self.world_model = fitted(self.world_model, WorldModel, learner.device)
+        return PessimisticImagination(self.world_model, learner, self.horizon, self.penalty)
 
 
 def fitted(part: Any, kind: type[Part], device: torch.device) -> Part:

@@ -11,7 +11,9 @@ from toy_data import LINEAR, SMALL, bandit, box, clock
 
 from genrl.data.arrays import from_arrays
 from genrl.data.errors import UnsupportedSpaceError
+from genrl.learners.cql import CQL
 from genrl.learners.iql import IQL, LOG_STD, expectile_loss
+from genrl.learners.sac import SAC
 from genrl.learners.td3bc import TD3BC
 from genrl.training.fit import fit
 
@@ -144,7 +146,7 @@ def test_iql_scales_rewards_to_the_range_of_returns():
     np.testing.assert_allclose(batch.rewards.numpy(), rewards * 250 - 1)
 
 
-@pytest.mark.parametrize("make", [TD3BC, IQL])
+@pytest.mark.parametrize("make", [TD3BC, IQL, SAC, CQL])
 @pytest.mark.parametrize(
     ("space", "reason"),
     [

@@ -14,6 +14,7 @@ from genrl.data.episodes import Episodes
 from genrl.learners.bc import BC
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
+from genrl.methods.pessimistic_imagination import PessimisticImagination
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
@@ -46,7 +47,13 @@ def imagined(data: Episodes) -> Imagination:
     return Imagination(*(fit(part, data, 5, progress=False) for part in (model, policy)), horizon=4)
 
 
-COMPOSED: dict[str, Callable[[Episodes], Method]] = {"imagination": imagined}
+def doubted(data: Episodes) -> PessimisticImagination:
+    """The same, with rewards lowered where the model is unsure."""
+    plain = imagined(data)
+    return PessimisticImagination(plain.world_model, plain.policy, horizon=4, penalty=0.5)
+
+
+COMPOSED: dict[str, Callable[[Episodes], Method]] = {"imagination": imagined, "pessimistic": doubted}
 
 
 def ready(name: str, data: Episodes) -> Method:

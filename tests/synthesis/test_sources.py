@@ -21,7 +21,7 @@ from genrl.methods.steered import Guidance
 from genrl.methods.world_model import WorldModel
 from genrl.nets.mlp import MLP
 from genrl.synthesis.shards import from_tensors
-from genrl.synthesis.sources import Guided, Imagined, Unguided
+from genrl.synthesis.sources import Guided, Imagined, Pessimistic, Unguided
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 from tests.methods.toy_methods import WORLD_MODEL, assert_close, equal_weights, linear
@@ -91,9 +91,12 @@ def test_parts_may_be_checkpoints(method, model, tmp_path):
     imagined = Imagined(paths["model"], horizon=3)(learner, 0)
     assert equal_weights(imagined.world_model, model)
     assert imagined.synthesize(Block(0, 0, 4)).lengths.max() <= 3
+    pessimistic = Pessimistic(paths["model"], horizon=3, penalty=2.0)(learner, 0)
+    assert (pessimistic.horizon, pessimistic.penalty, pessimistic.policy) == (3, 2.0, learner)
     for source, reason in (
         (Guided(paths["model"]), "needs a TrajectoryDiffusion here, not the WorldModel at"),
         (Imagined(method), "needs a WorldModel here, not the TrajectoryDiffusion"),
+        (Pessimistic(method), "needs a WorldModel here, not the TrajectoryDiffusion"),
         (Unguided(cloned), "needs a Method here, not the BC at"),
         (Guided(method, behaviour=paths["method"]), "needs a Learner here, not the TrajectoryDiffusion at"),
         (Unguided("nowhere.ckpt"), "There is no checkpoint at nowhere"),

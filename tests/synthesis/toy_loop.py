@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from genrl.learners.bc import BC
 from genrl.learners.iql import IQL
+from genrl.learners.sac import SAC
 from genrl.learners.td3bc import TD3BC
 from genrl.nets.mlp import MLP
 from genrl.synthesis.renewal import Renewal
@@ -19,6 +20,7 @@ NET = partial(MLP, width=8, layers=1, dropout=0.1)  # dropout draws from the ran
 LEARNERS = {
     "td3bc": partial(TD3BC, actor_net=NET, critic_net=NET),
     "iql": partial(IQL, actor_net=NET, critic_net=NET, value_net=NET, return_range=None),
+    "sac": partial(SAC, actor_net=NET, critic_net=NET),
     "bc": partial(BC, net=NET),
 }
 EVERY, PER_EPOCH, EPOCHS = 4, 6, 2

@@ -1,0 +1,59 @@
+"""Episodes in a world model whose rewards are lowered where the model is unsure: the data that MOPO learns from.
+
+Source: "MOPO: Model-based Offline Policy Optimization" (Yu et al. 2020), https://arxiv.org/abs/2005.13239, algorithm 2:
+r~ = r - lambda u(s, a), with u the largest deviation that a member of the ensemble predicts. MOPO itself is soft
+actor-critic fitted to the real data under a ``Renewal`` by the source ``Pessimistic``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
+from genrl.dynamics.uncertainty import largest_deviation
+from genrl.methods.imagination import Actor, Imagination
+from genrl.methods.method import Block
+from genrl.methods.world_model import WorldModel
+
+
+class PessimisticImagination(Imagination):
+    """``Imagination`` with rewards r - lambda max_i ||Sigma_i(s, a)||.
+
+    Args:
+        world_model, policy, horizon, stochastic: see ``Imagination``; MOPO's rollouts are of 1 or 5 steps.
+        penalty: lambda; 0.5 to 5 in the paper.
+
+    Raises:
+        ConfigurationError: the parts do not fit, or a negative penalty.
+    """
+
+    def __init__(
+        self, world_model: WorldModel, policy: Actor, horizon: int = 5, penalty: float = 1.0, stochastic: bool = True
+    ) -> None:
+        super().__init__(world_model, policy, horizon, stochastic)
+        if penalty < 0:
+            raise ConfigurationError(f"A penalty lowers rewards where the model is unsure: at least 0, not {penalty}.")
+        self.penalty = penalty
+
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> Episodes:
+        """Rollouts as ``Imagination`` makes them, under lower rewards; the info ``uncertainty`` is u of a transition.
+
+        Raises:
+            ConditionError, ConfigurationError: as ``Imagination``.
+        """
+        made = super().synthesize(block, conditions, length=length, batch_size=batch_size)
+        columns = self.world_model.columns
+        states = columns.observation_codec.encode(made.observations)[made.observation_rows]
+        actions = columns.action_codec.encode(made.actions)
+        uncertainty = largest_deviation(self.world_model.ensemble, states, actions).cpu()  # (N,)
+        rewards = made.rewards - self.penalty * uncertainty.to(made.rewards)
+        return replace(made, rewards=rewards, infos={**made.infos, "uncertainty": uncertainty})
