@@ -21,6 +21,8 @@ from genrl.evaluation.curves import panels_of_bars
 
 PLACES = ["pusht", "cube", "pointmaze", "scene"]
 SEEDS = range(5)
+LEFT_OUT = {("latent_plan", place) for place in PLACES[1:]}
+"""Its three networks take three times as long to fit as one: here on ``pusht`` alone."""
 PUBLISHED = {
     "cube": {"gcbc": 0.06, "gcivl": 0.53, "gciql": 0.68, "qrl": 0.05, "crl": 0.19, "hiql": 0.15},
     "scene": {"gcbc": 0.05, "gcivl": 0.42, "gciql": 0.51, "qrl": 0.05, "crl": 0.19, "hiql": 0.38},
@@ -36,11 +38,12 @@ def aggregate(results: Results) -> dict[str, float]:
     """Interquartile mean of each method's score with its interval, and the paired gains of BESO."""
     figures: dict[str, float] = {}
     for place in results.environments:
-        for arm in results.arms:
+        arms = [arm for arm in results.arms if results.cells(arm, place)]
+        for arm in arms:
             interval = results.summary(arm, "score", place)
             figures |= {f"iqm.{place}.{arm}": interval.value}
             figures |= {f"low.{place}.{arm}": interval.low, f"high.{place}.{arm}": interval.high}
-            if arm != "beso" and "beso" in results.arms:
+            if arm != "beso" and "beso" in arms:
                 gain = results.gain("beso", arm, "score", place)
                 figures |= {f"gain.{place}.{arm}": gain.value}
                 figures |= {f"gain_low.{place}.{arm}": gain.low, f"gain_high.{place}.{arm}": gain.high}
@@ -52,7 +55,7 @@ def picture(results: Results) -> Figure:
     """A panel for each data set, a bar for each method."""
     panels = {
         f"{place} ({len(results.complete[place])} seeds)": {
-            arm: results.summary(arm, "score", place) for arm in results.arms
+            arm: results.summary(arm, "score", place) for arm in results.arms if results.cells(arm, place)
         }
         for place in results.environments
     }
@@ -61,7 +64,7 @@ def picture(results: Results) -> Figure:
 
 BENCHMARK = Benchmark(
     name="beso",
-    cells=grid(LEARNERS, PLACES, SEEDS),
+    cells=[cell for cell in grid(LEARNERS, PLACES, SEEDS) if (cell.arm, cell.environment) not in LEFT_OUT],
     compute=compute,
     aggregate=aggregate,
     picture=picture,

@@ -15,7 +15,7 @@ from benchmarks.play_models import learner
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """Mean score over the evaluation episodes, and the score of each."""
     fitted = learner(cell.arm, cell.environment, cell.seed, cell.settings.get("updates"))
-    policy, count = acting(cell.arm, fitted), cell.settings.get("episodes")
+    policy, count = acting(cell.arm, cell.environment, fitted), cell.settings.get("episodes")
     return values_of(play(policy, cell.environment, cell.seed, count=count))
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.beso_steps_cells import compute
 from benchmarks.cells import Cell
-from benchmarks.play_acting import EXECUTE, SAMPLING
+from benchmarks.play_acting import EXECUTE, SOLVER, STEPS
 from benchmarks.play_models import BATCH, CODE, UPDATES
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
@@ -23,10 +23,9 @@ from genrl.evaluation.style import colours, grid, label, legend
 
 PLACES = ["pusht", "cube", "pointmaze", "scene"]
 SEEDS = range(5)
-STEPS = (1, 2, 3, 5, 10, 20, 50)
+CALLS = (1, 2, 3, 5, 10, 20, 50)
 SOLVERS = ("ddim", "dpmpp_2m")
 LAMBDAS = (0.0, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
-DEFAULT = SAMPLING.solver
 ENOUGH = 0.3
 EPISODES = [f"episode{e:02}" for e in range(50)]
 
@@ -41,13 +40,13 @@ def weighted(weight: float) -> tuple[str, dict[str, float]]:
     return f"l{round(100 * weight)}", {"guidance": weight}
 
 
-ARMS = [stepped(solver, steps) for solver in SOLVERS for steps in STEPS] + [weighted(weight) for weight in LAMBDAS]
+ARMS = [stepped(solver, steps) for solver in SOLVERS for steps in CALLS] + [weighted(weight) for weight in LAMBDAS]
 
 
 def aggregate(results: Results) -> dict[str, float]:
     """Scores by steps and by lambda, and how much of 50 steps is left with 3."""
     figures: dict[str, float] = {}
-    few, many = f"{DEFAULT}3", f"{DEFAULT}50"
+    few, many = f"{SOLVER}3", f"{SOLVER}50"
     for place in results.environments:
         for arm in results.arms:
             group = "lambda" if arm.startswith("l") else "score"
@@ -72,18 +71,18 @@ def picture(results: Results) -> Figure:
     for row, place in enumerate(results.environments):
         by_steps, by_weight = axes[2 * row : 2 * row + 2]
         for solver, colour in colours(SOLVERS).items():
-            values = [results.summary(f"{solver}{steps}", "score", place) for steps in STEPS]
+            values = [results.summary(f"{solver}{steps}", "score", place) for steps in CALLS]
             by_steps.plot(
-                STEPS, [value.value for value in values], color=colour, marker="o", markersize=3, label=solver
+                CALLS, [value.value for value in values], color=colour, marker="o", markersize=3, label=solver
             )
-            by_steps.fill_between(STEPS, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
+            by_steps.fill_between(CALLS, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
         values = [results.summary(weighted(weight)[0], "score", place) for weight in LAMBDAS]
         by_weight.plot(LAMBDAS, [value.value for value in values], color="#333333", marker="o", markersize=3)
         by_weight.fill_between(LAMBDAS, [v.low for v in values], [v.high for v in values], color="#333333", alpha=0.15)
         by_steps.set_xscale("log")
-        by_steps.set_xticks(STEPS, [str(steps) for steps in STEPS])
+        by_steps.set_xticks(CALLS, [str(steps) for steps in CALLS])
         label(by_steps, x="network calls", y="score", title=f"{place} ({len(results.complete[place])} seeds)")
-        label(by_weight, x="guidance $\\lambda$", y="score", title=f"{place}, {SAMPLING.steps} steps")
+        label(by_weight, x="guidance $\\lambda$", y="score", title=f"{place}, {STEPS} steps")
     legend(axes[0])
     return figure
 
@@ -99,7 +98,7 @@ BENCHMARK = Benchmark(
         for arm, settings in (stepped("ddim", 3), weighted(0.0))
     ],
     code=["benchmarks/beso_steps_cells.py", "benchmarks/beso_cells.py", "benchmarks/play_acting.py", *CODE],
-    settings={"updates": UPDATES, "batch": BATCH, "executed": EXECUTE, "solver": DEFAULT},
+    settings={"updates": UPDATES, "batch": BATCH, "executed": EXECUTE, "solver": SOLVER},
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def steps_results(few: float, many: float, seeds: int = 5) -> Results:
     done = {}
     for seed in range(seeds):
         for arm, settings in beso_steps.ARMS:
-            score = many * (few if arm == f"{beso_steps.DEFAULT}3" else 1.0)
+            score = many * (few if arm == f"{beso_steps.SOLVER}3" else 1.0)
             episodes = {name: 2 * score * (e % 2) for e, name in enumerate(beso_steps.EPISODES)}
             done[Cell(arm, "pusht", seed, settings)] = {"score": score} | episodes
     return Results(list(done), done)
