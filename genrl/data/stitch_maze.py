@@ -55,7 +55,7 @@ class StitchMaze(gym.Env):
         endless = {"continuing_task": True, "reset_target": False}
         settings = {"maze_map": [*map(list, maze_map)], "render_mode": render_mode} | endless
         self.ball: Any = make_env("PointMaze_UMazeDense-v3", settings).unwrapped
-        self.maze: Any = self.ball.maze
+        self.maze = self.ball.maze  # type: ignore[attr-defined]
         self.action_space = self.ball.action_space
         seen: Any = self.ball.observation_space
         self.observation_space = seen["observation"] if hide_goal else seen
