@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_play import ImaginedPlay
+    from genrl.methods.mbrcsl import MBRCSL
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
@@ -90,6 +91,7 @@ _HOMES = {
     "ValueGuidedDiffusion": "genrl.methods.value_guided_diffusion:ValueGuidedDiffusion",
     "GTA": "genrl.methods.gta:GTA",
     "Imagination": "genrl.methods.imagination:Imagination",
+    "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
@@ -119,6 +121,7 @@ __all__ = [
     "GCBC",
     "GTA",
     "IQL",
+    "MBRCSL",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
