@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.percent_bc import PercentBC
+    from genrl.learners.rvs import RvS
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
     from genrl.methods.gta import GTA
@@ -77,6 +79,8 @@ _HOMES = {
     "GCBC": "genrl.learners.gcbc:GCBC",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
+    "PercentBC": "genrl.learners.percent_bc:PercentBC",
+    "RvS": "genrl.learners.rvs:RvS",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -135,11 +139,13 @@ __all__ = [
     "Imagined",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "PercentBC",
     "Plan",
     "PolicyGuidedDiffusion",
     "Posterior",
     "Published",
     "Renewal",
+    "RvS",
     "Sampling",
     "SequenceBC",
     "TrajectoryDiffusion",

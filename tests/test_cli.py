@@ -134,7 +134,7 @@ def test_every_method_and_learner_has_a_configuration():
     shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
     methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel"}
     over_windows = {"BESO", "FlowPolicy", "SequenceBC", "LatentPlanPolicy", "BehaviorTransformer"}
-    assert shipped == methods | over_windows | {"BC", "GCBC", "IQL", "TD3BC"}
+    assert shipped == methods | over_windows | {"BC", "GCBC", "IQL", "PercentBC", "RvS", "TD3BC"}
 
 
 def test_options_override_the_file_and_what_the_file_refers_to(capsys):

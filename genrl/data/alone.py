@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from genrl.data.conditions import Conditions
-from genrl.data.policy import Policy
+from genrl.data.policy import Policy, receive
 from genrl.data.spaces import flatten, unflatten
 
 
@@ -21,6 +21,7 @@ class Alone:
         policy.reset(seed=0)
         while not done:
             observation, reward, terminated, truncated, _ = env.step(policy.act(observation))
+            policy.receive(reward)  # for policies that aim at a return; others do not mind
 
     Args:
         policy: any policy.
@@ -48,3 +49,7 @@ class Alone:
         rows = {path: np.asarray(leaf)[None] for path, leaf in flatten(self.observation_space, observation).items()}
         actions = self.policy.act(unflatten(self.observation_space, rows), conditions, deterministic)
         return unflatten(self.action_space, {path: row[0] for path, row in flatten(self.action_space, actions).items()})
+
+    def receive(self, reward: float) -> None:
+        """Tell the policy the reward of its last action, if it wants to know."""
+        receive(self.policy, np.array([reward], dtype=np.float64))

@@ -13,7 +13,7 @@ from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
 from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
-from genrl.data.policy import Policy
+from genrl.data.policy import Policy, receive
 from genrl.data.record import Record
 
 ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
@@ -103,6 +103,7 @@ def _play(
             fresh[:] = False
         actions = lockstep.checked(policy.act(lockstep.batch(), wishes, deterministic), active)
         results = {slot: lockstep.step(slot, actions) for slot in np.flatnonzero(active)}
+        receive(policy, np.array([results[slot].reward if active[slot] else 0.0 for slot in range(len(lockstep))]))
         after = lockstep.snapshot()
         for slot, result in results.items():
             records[slot].add(actions, result, after, max_steps)

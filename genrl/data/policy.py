@@ -20,3 +20,17 @@ class Policy(Protocol):
 
     def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
         """Actions for all B environments, inside the action space."""
+
+
+@runtime_checkable
+class Rewarded(Protocol):
+    """A policy that wants to know what its actions earned, such as one that aims at a return."""
+
+    def receive(self, rewards: np.ndarray) -> None:
+        """(B,) rewards of the last actions, 0 where an environment rests; after every step, before the next reset."""
+
+
+def receive(policy: Policy, rewards: np.ndarray) -> None:
+    """Tell ``policy`` the rewards (B,) of its last actions, if it wants to know."""
+    if isinstance(policy, Rewarded):
+        policy.receive(rewards)

@@ -24,8 +24,8 @@ Maker = Callable[..., Policy]
 """(environment, **options) -> policy."""
 
 
-def learned_policy(env: gym.Env, path: str, device: str = "cpu") -> Policy:
-    """The learner stored in a genrl checkpoint.
+def learned_policy(env: gym.Env, path: str, device: str = "cpu", **options: Any) -> Policy:
+    """The learner stored in a genrl checkpoint; ``options`` are those of its ``policy``, such as a target return.
 
     Raises:
         CheckpointError: it holds a generative method, which does not act.
@@ -42,7 +42,7 @@ def learned_policy(env: gym.Env, path: str, device: str = "cpu") -> Policy:
                 f"{path} was fitted to {name.replace('_', ' ')} {getattr(learner.spec, name)}; the environment has "
                 f"{getattr(env, name)}."
             )
-    return learner.policy()
+    return learner.policy(**options)
 
 
 def actor_policy(env: gym.Env, path: str, **options: Any) -> Policy:

@@ -11,6 +11,7 @@ from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.waypoint import WaypointPolicy
 from genrl.evaluation.policies import make_policy
 from genrl.learners.bc import BC
+from genrl.learners.rvs import RvS
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.training.checkpoint import save
 
@@ -37,10 +38,10 @@ def stored(path: Path, module) -> str:
     space = gym.spaces.Box(-np.inf, np.inf, (4,), np.float64)
     actions = np.zeros((8, 1), np.float32)
     data = from_arrays(
-        np.random.default_rng(0).normal(size=(9, 4)),
+        np.random.default_rng(0).normal(size=(10, 4)),
         actions,
-        np.zeros(8),
-        lengths=[8],
+        np.arange(8.0),
+        lengths=[3, 5],
         observation_space=space,
         action_space=gym.spaces.Box(-3, 3, (1,), np.float32),
     )
@@ -76,6 +77,14 @@ def test_a_checkpoint_is_a_policy_if_it_acts_and_its_spaces_fit(pendulum, tmp_pa
         make_policy(stored(tmp_path, BC()), gym.make("Hopper-v5"))
     with pytest.raises(CheckpointError, match="TrajectoryDiffusion, which makes data"):
         make_policy(stored(tmp_path, TrajectoryDiffusion(horizon=4, overlap=2)), pendulum)
+
+
+def test_a_checkpoint_takes_the_options_of_its_policy(pendulum, tmp_path):
+    path = stored(tmp_path, RvS())
+    assert make_policy(path, pendulum, {"target_return": 7.0}).target == 7.0
+    assert make_policy(path, pendulum).target == 3 + 4 + 5 + 6 + 7
+    with pytest.raises(ConfigurationError, match=r"cannot be made with the options .*'execute'"):
+        make_policy(path, pendulum, {"execute": 2})
 
 
 def test_an_actor_in_numpy_arrays_is_a_policy(pendulum, tmp_path):

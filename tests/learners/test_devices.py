@@ -4,12 +4,13 @@ import lightning.pytorch.strategies
 import pytest
 import torch
 from toy_data import LEARNERS, random_walks
+from toy_returns import LEARNERS as RETURN_LEARNERS
 from toy_sequences import LEARNERS as SEQUENCE_LEARNERS
 
 from genrl.training.fit import fit
 from tests.methods.toy_methods import TRAINED
 
-ALL = {**LEARNERS, **SEQUENCE_LEARNERS, **TRAINED}
+ALL = {**LEARNERS, **RETURN_LEARNERS, **SEQUENCE_LEARNERS, **TRAINED}
 every = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 
 

@@ -12,6 +12,7 @@ from genrl.data.episodes import Episodes
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
+from genrl.learners.percent_bc import PercentBC
 from genrl.learners.td3bc import TD3BC
 from genrl.nets.mlp import MLP
 from genrl.training.datamodule import EpisodesData
@@ -21,6 +22,7 @@ LINEAR = partial(MLP, layers=0)
 
 LEARNERS = {
     "bc": partial(BC, net=partial(MLP, width=16, dropout=0.1)),
+    "percent_bc": partial(PercentBC, net=partial(MLP, width=16), percent=100),
     "gcbc": partial(GCBC, net=partial(MLP, width=16)),
     "td3bc": partial(TD3BC, actor_net=partial(MLP, width=16, dropout=0.1), critic_net=partial(MLP, width=16)),
     "iql": partial(IQL, actor_net=SMALL, critic_net=SMALL, value_net=SMALL),

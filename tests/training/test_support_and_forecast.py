@@ -18,6 +18,8 @@ from genrl.data.errors import UnsupportedSpaceError
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
+from genrl.learners.percent_bc import PercentBC
+from genrl.learners.rvs import RvS
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.copying import CopyingCheck
 from genrl.methods.imagination import Imagination
@@ -31,7 +33,7 @@ from genrl.training.forecast import Forecast
 from genrl.training.space_support import kind, support_table
 from tests.methods.toy_methods import METHODS, box, linear
 
-EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL]
+EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL, PercentBC, RvS]
 LEAVES = {
     "bounded Box": box(2, 1.0),
     "unbounded Box": box(2),
@@ -49,7 +51,7 @@ def episodes(observation: gym.Space, action: gym.Space) -> Episodes:
     return from_arrays(
         [_rows(observation, 4) for _ in range(2)],
         [_rows(action, 3) for _ in range(2)],
-        [np.zeros(3)] * 2,
+        [np.zeros(3), np.ones(3)],
         observation_space=observation,
         action_space=action,
     )
