@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.likelihood import policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
+    from genrl.evaluation.replay import replay
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -116,6 +117,7 @@ _HOMES = {
     "guidance_strength": "genrl.evaluation.guidance_plots:guidance_strength",
     "plot": "genrl.evaluation.plots:trajectories",
     "policy_likelihood": "genrl.evaluation.likelihood:policy_likelihood",
+    "replay": "genrl.evaluation.replay:replay",
     "report": "genrl.evaluation.quality:quality_report",
 }
 
@@ -167,6 +169,7 @@ __all__ = [
     "make_env",
     "plot",
     "policy_likelihood",
+    "replay",
     "report",
     "sample",
     "save",

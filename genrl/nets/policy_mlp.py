@@ -8,8 +8,6 @@ costs a small part of ``PolicyTransformer``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,7 +40,8 @@ class PolicyMLP(nn.Module):
 
     Args:
         state_dim, goal_dim, action_dim, output_dim, history, chunk, goal_length: see ``PolicyTransformer``.
-        widths: units of the blocks on the way down.
+        width: units of the widest block; each of the next has half as many, and on the way back it is the other way.
+        layers: blocks on the way down, and as many on the way back.
         context: entries of the vector that tells noise level, states and goals.
     """
 
@@ -56,12 +55,14 @@ class PolicyMLP(nn.Module):
         chunk: int,
         goal_length: int,
         *,
-        widths: Sequence[int] = (256, 128),
+        width: int = 256,
+        layers: int = 2,
         context: int = 128,
     ) -> None:
         super().__init__()
         self.actions, self.action_dim = history - 1 + chunk, action_dim
         self.context = Context(history * state_dim + goal_length * goal_dim, context)
+        widths = [max(width >> i, 1) for i in range(layers)]
         down, up = [self.actions * action_dim, *widths], [widths[-1], *reversed(widths)]
         self.down = nn.ModuleList(FiLMBlock(down[i], down[i + 1], context) for i in range(len(widths)))
         self.up = nn.ModuleList(FiLMBlock(up[i] + up[i + 1], up[i + 1], context) for i in range(len(widths)))

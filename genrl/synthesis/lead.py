@@ -104,7 +104,7 @@ def surpassing(
             " WorldModel for --method and, for instance, a BESO without goals for --guide."
         )
     try:
-        return MBRCSL(model, guide, data, root=None if root is None else str(root), **settings)
+        return MBRCSL(model, guide, data, root=None if root is None else str(root), **settings)  # type: ignore[arg-type]
     except TypeError as error:
         raise ConfigurationError(
             f"Surpassing takes quantile, margin, tries, wave and horizon, not {dict(settings)}."
