@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genrl.learners.rvs import RvS
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.diffusion_world_model import DiffusionWorldModel
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_play import ImaginedPlay
@@ -75,6 +76,7 @@ _HOMES = {
     "TrajectoryDiffusion": "genrl.methods.trajectory_diffusion:TrajectoryDiffusion",
     "TransitionDiffusion": "genrl.methods.transition_diffusion:TransitionDiffusion",
     "WorldModel": "genrl.methods.world_model:WorldModel",
+    "DiffusionWorldModel": "genrl.methods.diffusion_world_model:DiffusionWorldModel",
     "WindowMLP": "genrl.nets.window_mlp:WindowMLP",
     "BC": "genrl.learners.bc:BC",
     "GCBC": "genrl.learners.gcbc:GCBC",
@@ -132,6 +134,7 @@ __all__ = [
     "Alone",
     "BehaviorTransformer",
     "Conditions",
+    "DiffusionWorldModel",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",

@@ -136,7 +136,7 @@ def _metrics(folder: Path) -> str:
 
 def test_every_method_and_learner_has_a_configuration():
     shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
-    methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel"}
+    methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel", "DiffusionWorldModel"}
     over_windows = {"BESO", "FlowPolicy", "SequenceBC", "LatentPlanPolicy", "BehaviorTransformer"}
     assert shipped == methods | over_windows | {"BC", "GCBC", "IQL", "PercentBC", "RvS", "TD3BC"}
 

@@ -24,6 +24,7 @@ from genrl.data.randomness import generator
 from genrl.data.store import load
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
+from genrl.dynamics.within import Within
 from genrl.methods.imagined_play import ImaginedPlay, Player
 from genrl.methods.method import Block
 from genrl.methods.world_model import WorldModel
@@ -47,6 +48,8 @@ class MBRCSL(ImaginedPlay):
         quantile: share of the data's episodes to be at least as good as; 1 for the best, as published.
         margin: return by which that is to be exceeded.
         tries: rollouts for each episode that is wanted, at most; published: 2,000.
+        slack: how far beyond the range of the data a next state is moved back from, as a share of that range; a rollout
+            that goes further is cut off and thrown away, see ``Within``.
         wave: rollouts made at once, part of what a block is.
         root: folder of the data set; Minari's own by default.
 
@@ -65,6 +68,7 @@ class MBRCSL(ImaginedPlay):
         quantile: float = 1.0,
         margin: float = 0.0,
         tries: int = 2000,
+        slack: float = 0.25,
         wave: int = 256,
         root: str | None = None,
     ) -> None:
@@ -75,8 +79,10 @@ class MBRCSL(ImaginedPlay):
         for name, number in (("tries", tries), ("wave", wave)):
             if number < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {number}.")
-        self.data, self.quantile, self.margin, self.tries, self.wave = data, quantile, margin, tries, wave
-        self.root = root
+        if slack < 0:
+            raise ConfigurationError(f"slack is a share of the data's range, 0 or more, not {slack}.")
+        self.data, self.quantile, self.margin, self.tries = data, quantile, margin, tries
+        self.slack, self.wave, self.root = slack, wave, root
 
     @cached_property
     def real(self) -> Episodes:
@@ -113,6 +119,15 @@ class MBRCSL(ImaginedPlay):
         )
         states, goals = (codec.encode(self.real.observations)[first] for codec in codecs)
         return states, goals
+
+    @cached_property
+    def dynamics(self) -> Within:
+        """Those of the world model, within the range of the data."""
+        states = self.world_model.columns.observation_codec.encode(self.real.observations)
+        rewards = self.real.rewards.to(states)
+        low, high = (torch.cat((getattr(states, end)(0), getattr(rewards, end)()[None])) for end in ("amin", "amax"))
+        device = self.world_model.low.device
+        return Within(self.world_model.ensemble, low.to(device), high.to(device), self.slack)
 
     @torch.no_grad()
     def synthesize(
@@ -151,16 +166,16 @@ class MBRCSL(ImaginedPlay):
 
     def _rollouts(self, block: Block, horizon: int, batch_size: int) -> Iterator[Rollout]:
         """All rollouts that the block may take, in order, at most ``batch_size`` at once."""
-        model, most = self.world_model, self.tries * block.size
-        states, goals = (rows.to(model.low) for rows in self.beginnings)
+        most = self.tries * block.size
+        states, goals = (rows.to(self.world_model.low) for rows in self.beginnings)
         for wave, begun in enumerate(range(0, most, self.wave)):
             index = block.index * NUMBERS + wave
             size, noise = min(self.wave, most - begun), BlockNoise(block.seed, index)
             drawn = torch.randint(len(states), (size,), generator=generator(block.seed, "begin", index))
             for first in range(0, size, batch_size):
                 rows = drawn[first : first + batch_size]
-                act, bounds = self._act(goals[rows]), (model.low, model.high)
-                yield rollout(model.ensemble, act, states[rows], horizon, noise.part(first), bounds)
+                act, draws = self._act(goals[rows]), noise.part(first)
+                yield rollout(self.dynamics, act, states[rows], horizon, draws, self.dynamics.bounds)
 
     def _numbered(self, made: Rollout, numbers: Tensor) -> Episodes:
         """Rollouts as episodes that know their ``numbers`` (B,)."""

@@ -96,30 +96,31 @@ def test_nothing_good_enough_says_how_near_it_came(parts, everything, tmp_path):
         load_dataset("toy/better-v0", tmp_path)
 
 
-def test_rollouts_that_leave_the_data_are_thrown_away_and_counted(parts):
-    model, behaviour = parts
-    low, high = model.low.clone(), model.high.clone()
-    reach = linear().observations[""].abs().amax(0)
-    try:
-        model.low.copy_(-0.8 * reach)
-        model.high.copy_(0.8 * reach)
-        method = MBRCSL(model, behaviour, linear(), wave=16, tries=1, **EVERYTHING)
-        with pytest.warns(UserWarning, match="rollouts left the range of the data") as told:
-            made = method.synthesize(Block(0, 0, 60))
-        cut = 60 - len(made)
-        assert 0 < cut < 60
-        assert any(f"{cut} of 60 rollouts left the range of the data" in str(warning.message) for warning in told)
-        assert (made.observations[""].abs() <= 0.8 * reach).all(1)[made.observation_rows + 1].all()
-        assert made.lengths.unique().tolist() == [9]
-        model.high.copy_(-0.9 * reach)
-        with (
-            pytest.warns(UserWarning, match="4 of 4 rollouts left"),
-            pytest.raises(NothingAcceptedError, match="all left the range of the data"),
-        ):
-            method.synthesize(Block(0, 0, 4))
-    finally:
-        model.low.copy_(low)
-        model.high.copy_(high)
+def test_rollouts_that_leave_the_data_are_thrown_away_and_counted(parts, everything):
+    """Beyond data that reach less far; with slack they are moved back."""
+    short = linear()
+    short.observations[""].clamp_(-1.0, 1.0)
+    strict, loose = (MBRCSL(*parts, short, wave=16, tries=1, slack=slack, **EVERYTHING) for slack in (0.0, 10.0))
+    with pytest.warns(UserWarning, match="rollouts left the range of the data") as told:
+        made = strict.synthesize(Block(0, 0, 60))
+    cut = 60 - len(made)
+    assert 0 < cut < 60
+    assert any(f"{cut} of 60 rollouts left the range of the data" in str(warning.message) for warning in told)
+    assert any(f"{len(made)} of 60 episodes were found" in str(warning.message) for warning in told)
+    held = loose.synthesize(Block(0, 0, 60))
+    for kept in (made, held):
+        assert kept.observations[""].abs().max() <= 1 + 1e-5
+        assert kept.lengths.unique().tolist() == [9]
+        assert kept.rewards.abs().max() <= linear().rewards.abs().max()
+    assert len(held) == 60
+    nowhere = linear()
+    nowhere.observations[""][nowhere.observation_starts] = 0.0
+    nowhere.observations[""].clamp_(-1e-3, 1e-3)
+    with (
+        pytest.warns(UserWarning, match="4 of 4 rollouts left"),
+        pytest.raises(NothingAcceptedError, match="all left the range of the data"),
+    ):
+        MBRCSL(*parts, nowhere, wave=16, tries=1, slack=0.0).synthesize(Block(0, 0, 4))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
@@ -203,7 +204,7 @@ def test_bad_input_is_named(parts):
         MBRCSL(model, behaviour, walks()).synthesize(Block(0, 0, 2))
     with pytest.raises(ConfigurationError, match="never fitted"):
         MBRCSL(model, BEHAVIOUR(), linear())
-    for wrong in ({"quantile": 1.5}, {"tries": 0}, {"wave": 0}, {"horizon": 0}):
+    for wrong in ({"quantile": 1.5}, {"slack": -1.0}, {"tries": 0}, {"wave": 0}, {"horizon": 0}):
         with pytest.raises(ConfigurationError):
             MBRCSL(model, behaviour, linear(), **wrong)
     with pytest.raises(ConditionError, match="does not understand the condition 'start'"):

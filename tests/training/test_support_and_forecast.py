@@ -22,6 +22,7 @@ from genrl.learners.percent_bc import PercentBC
 from genrl.learners.rvs import RvS
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.copying import CopyingCheck
+from genrl.methods.diffusion_world_model import DiffusionWorldModel
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
 from genrl.methods.sampling import Sampling
@@ -33,7 +34,18 @@ from genrl.training.forecast import Forecast
 from genrl.training.space_support import kind, support_table
 from tests.methods.toy_methods import METHODS, box, linear
 
-EVERY = [TrajectoryDiffusion, TransitionDiffusion, WorldModel, BC, GCBC, TD3BC, IQL, PercentBC, RvS]
+EVERY = [
+    TrajectoryDiffusion,
+    TransitionDiffusion,
+    WorldModel,
+    DiffusionWorldModel,
+    BC,
+    GCBC,
+    TD3BC,
+    IQL,
+    PercentBC,
+    RvS,
+]
 LEAVES = {
     "bounded Box": box(2, 1.0),
     "unbounded Box": box(2),
