@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.likelihood import policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
+    from genrl.evaluation.replay import replay
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
     from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.diffusion_world_model import DiffusionWorldModel
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_play import ImaginedPlay
+    from genrl.methods.mbrcsl import MBRCSL
     from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
@@ -77,6 +80,7 @@ _HOMES = {
     "TrajectoryDiffusion": "genrl.methods.trajectory_diffusion:TrajectoryDiffusion",
     "TransitionDiffusion": "genrl.methods.transition_diffusion:TransitionDiffusion",
     "WorldModel": "genrl.methods.world_model:WorldModel",
+    "DiffusionWorldModel": "genrl.methods.diffusion_world_model:DiffusionWorldModel",
     "WindowMLP": "genrl.nets.window_mlp:WindowMLP",
     "BC": "genrl.learners.bc:BC",
     "GCBC": "genrl.learners.gcbc:GCBC",
@@ -102,6 +106,7 @@ _HOMES = {
     "GTA": "genrl.methods.gta:GTA",
     "Imagination": "genrl.methods.imagination:Imagination",
     "PessimisticImagination": "genrl.methods.pessimistic_imagination:PessimisticImagination",
+    "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
@@ -123,6 +128,7 @@ _HOMES = {
     "guidance_strength": "genrl.evaluation.guidance_plots:guidance_strength",
     "plot": "genrl.evaluation.plots:trajectories",
     "policy_likelihood": "genrl.evaluation.likelihood:policy_likelihood",
+    "replay": "genrl.evaluation.replay:replay",
     "report": "genrl.evaluation.quality:quality_report",
 }
 
@@ -133,12 +139,14 @@ __all__ = [
     "GCBC",
     "GTA",
     "IQL",
+    "MBRCSL",
     "SAC",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
     "Conditions",
     "DecisionTransformer",
+    "DiffusionWorldModel",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",
@@ -178,6 +186,7 @@ __all__ = [
     "make_env",
     "plot",
     "policy_likelihood",
+    "replay",
     "report",
     "sample",
     "save",

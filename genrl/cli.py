@@ -63,6 +63,7 @@ COMMANDS = {
     "evaluate": Command("return, success and score of a policy", typed("genrl.evaluation.commands:evaluate")),
     "report": Command("compare two data sets", typed("genrl.evaluation.commands:report", positional=True)),
     "dynamics": Command("errors of the dynamics", typed("genrl.evaluation.commands:dynamics", positional=True)),
+    "replay": Command("true returns of synthetic episodes", typed("genrl.evaluation.commands:replay", positional=True)),
     "verify": Command("check a data set with Minari's reader", typed("genrl.data.verify:verify", positional=True)),
     "demo": Command("the whole job in a few minutes", typed("genrl.demo.command:demo")),
 }

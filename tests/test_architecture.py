@@ -10,7 +10,7 @@ ALLOWED = {
     "data": set(),
     "nets": set(),
     "diffusion": {"data", "nets"},
-    "dynamics": {"data", "nets"},
+    "dynamics": {"data", "diffusion", "nets"},
     "training": {"data", "dynamics", "diffusion", "nets"},
     "methods": {"data", "training", "dynamics", "diffusion", "nets"},
     "learners": {"data", "training", "dynamics", "diffusion", "nets"},

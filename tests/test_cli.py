@@ -27,6 +27,7 @@ from genrl.training.checkpoint import load
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
 CHEETAH, WALKER = "mujoco/halfcheetah/medium-v0", "mujoco/walker2d/medium-v0"
+STITCH, BETTER = "pointmaze/stitch-v0", "pointmaze/stitch-better-v0"
 KITCHEN, CUBE, PUSHT = "D4RL/kitchen/mixed-v2", "ogbench/cube-single-play-v0", "pusht/human-v0"
 WIDTH = 24  # takes as many heads as any configuration has
 QUIET = ["--progress", "false"]
@@ -46,6 +47,9 @@ def root(tmp_path_factory) -> Path:
     assert main(["collect", *cheetah, "--out", CHEETAH, *common]) == 0
     walker = ["--env", "Walker2d-v5", "--policy", "random", "--episodes", "40", "--out", WALKER]
     assert main(["collect", *walker, *common]) == 0
+    stitch = ["--env", "genrl/pointmaze-stitch-v0", "--policy", "journeys", "--episodes", "4", "--max_steps", "20"]
+    for name in (STITCH, BETTER):
+        assert main(["collect", *stitch, "--out", name, *common]) == 0
     few = ["--policy", "random", "--episodes", "3", "--max_steps", "12"]
     assert main(["collect", "--env", "FrankaKitchen-v1", *few, "--out", KITCHEN, *common]) == 0
     assert main(["collect", "--env", "genrl/PushT-v0", *few, "--out", PUSHT, *common]) == 0
@@ -135,7 +139,7 @@ def _metrics(folder: Path) -> str:
 
 def test_every_method_and_learner_has_a_configuration():
     shipped = {yaml.safe_load(path.read_text())["model"]["class_path"].rpartition(".")[2] for path in CONFIGS}
-    methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel"}
+    methods = {"TrajectoryDiffusion", "TransitionDiffusion", "WorldModel", "DiffusionWorldModel"}
     over_windows = {"BESO", "FlowPolicy", "SequenceBC", "LatentPlanPolicy", "BehaviorTransformer"}
     assert shipped == methods | over_windows | {
         "BC",
@@ -276,6 +280,28 @@ def test_synthesize_is_led_by_a_policy_a_critic_or_an_amplified_return(fitted, r
     assert json.loads((root / "guided-v0" / "genrl.json").read_text())["provenance"]["synthesized_by"] == (
         "PolicyGuidedDiffusion"
     )
+
+
+def test_the_stages_of_mbrcsl_follow_one_another(root, tmp_path, capsys):
+    """Dynamics, behaviour, rollouts better than the data, a learner of these alone, and what they are really worth."""
+    for name in ("world_model_stitch", "beso_stitch"):
+        assert main(["fit", *short_fit(CONFIGS[0].parent / f"{name}.yaml", root, tmp_path)]) == 0
+    model, behaviour = (str(tmp_path / f"{n}_stitch/version_0/checkpoints/last.ckpt") for n in ("world_model", "beso"))
+    rolled = ["--method", model, "--guide", behaviour, "--surpass", STITCH, "--surpassing.wave", "8"]
+    out = ["--out", "pointmaze/kept-v0", "--root", str(root), *QUIET]
+    counts = ["--episodes", "6", "--block-size", "2", "--surpassing.tries", "20"]
+    assert main(["synthesize", *rolled, *counts, "--surpassing.margin", "1e6", *out]) == 2
+    assert "Not one of 40 rollouts surpassed a return of" in capsys.readouterr().err
+    assert not (root / "pointmaze" / "kept-v0").exists()
+    assert main(["synthesize", *rolled, *counts, "--surpassing.margin=-1e6", *out]) == 0
+    learner = short_fit(CONFIGS[0].parent / "rvs_stitch.yaml", root, tmp_path)
+    assert main(["fit", *learner, "--data.data=pointmaze/kept-v0"]) == 0
+    assert main(["replay", "pointmaze/kept-v0", "--root", str(root)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"kept of all rollouts +100.00% of 6", told)
+    assert re.search(r"true return, mean .* +\d", told)
+    policy = ["--policy", str(tmp_path / "rvs_stitch/version_0/checkpoints/last.ckpt"), "--episodes", "2"]
+    assert main(["evaluate", *policy, "--max_steps", "10", *QUIET]) == 0
 
 
 def test_synthesize_takes_one_condition_per_episode_from_a_file(fitted, root, tmp_path):

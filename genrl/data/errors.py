@@ -59,3 +59,7 @@ class CheckpointError(GenrlError):
 
 class ConfigurationError(GenrlError):
     """A combination of settings that cannot work."""
+
+
+class NothingAcceptedError(GenrlError):
+    """Not one of the candidates was good enough; the message says how near the best came."""

@@ -15,6 +15,7 @@ import mujoco
 import numpy as np
 
 from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.stitch_maze import GOAL, JITTER
 
 
 class Body(Protocol):
@@ -147,12 +148,31 @@ class PointMaze:
         return after, float(self.env.compute_reward(after[:2], goal, {})), bool(terminated)
 
 
+class StitchMaze(PointMaze):
+    """genrl's maze with a goal that is not observed: the reward is the mean over the places where it may be."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env.ball)
+        middle = env.maze.cell_rowcol_to_xy(np.array(GOAL))
+        across = (np.arange(MESH) + 0.5) / MESH * 2 * JITTER - JITTER
+        self.goals = middle + np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
+
+    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """The ball's own step, and the reward to be expected."""
+        after, _, _ = super().step(state, action, self.goals[0])
+        return after, float(self.env.compute_reward(after[:2], self.goals, {}).mean()), False
+
+
+MESH = 16
+"""Places of a hidden goal along each side of the square that holds it."""
+
 GYMNASIUM, ROBOTICS = "gymnasium.envs.mujoco.", "gymnasium_robotics."
 BODIES: Mapping[str, tuple[str, Callable[[Any], Body]]] = {
     "HalfCheetahEnv": (GYMNASIUM, Locomotion),
     "HopperEnv": (GYMNASIUM, partial(Locomotion, clip=10.0, over=unhealthy)),
     "InvertedPendulumEnv": (GYMNASIUM, partial(Locomotion, over=tilted)),
     "PointMazeEnv": (ROBOTICS, PointMaze),
+    "StitchMaze": ("genrl.data.", StitchMaze),
     "SwimmerEnv": (GYMNASIUM, Locomotion),
     "Walker2dEnv": (GYMNASIUM, partial(Locomotion, clip=10.0, over=unhealthy)),
 }

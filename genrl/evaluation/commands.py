@@ -1,4 +1,4 @@
-"""``genrl collect``, ``genrl evaluate``, ``genrl report`` and ``genrl dynamics``."""
+"""``genrl collect``, ``genrl evaluate``, ``genrl report``, ``genrl dynamics`` and ``genrl replay``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from genrl.evaluation.dynamics_error import MOST
 from genrl.evaluation.dynamics_report import DynamicsReport, dynamics_report, error_curves
 from genrl.evaluation.policies import make_policy
 from genrl.evaluation.quality import HORIZON, quality_report
+from genrl.evaluation.replay import Replay
+from genrl.evaluation.replay import replay as taken_again
 from genrl.learners.learner import Learner
 from genrl.training.checkpoint import load as load_checkpoint
 from genrl.training.checkpoint import read_file
@@ -187,6 +189,18 @@ def dynamics(
         out.parent.mkdir(parents=True, exist_ok=True)
         error_curves(result.errors).savefig(out, dpi=160)
     return result
+
+
+def replay(data: str, root: Path | None = None) -> Replay:
+    """Take whole synthetic episodes again in the simulator; tell their true return beside the predicted one.
+
+    Of rollouts that were chosen from many (MBRCSL) it also tells the share that was kept.
+
+    Args:
+        data: id of the data set.
+        root: folder of data sets; Minari's own by default.
+    """
+    return taken_again(load(data, root))
 
 
 def _card(policy: str, data: str | None, root: Path | None) -> DatasetCard | None:

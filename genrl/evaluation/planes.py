@@ -25,10 +25,17 @@ class Plane(Protocol):
         """(N + E, 2) the observations of ``episodes`` in the plane."""
 
 
-def plane_of(episodes: Episodes) -> Plane:
-    """The achieved goal where there is one; a single variable over time; else the plane of most variance."""
+def plane_of(episodes: Episodes, in_maze: bool = False) -> Plane:
+    """The achieved goal where there is one; a single variable over time; else the plane of most variance.
+
+    Args:
+        episodes: what is to be seen.
+        in_maze: an observation without goal begins with a place in a maze, as Gymnasium-Robotics has it.
+    """
     if ACHIEVED in episodes.observations:
         return Positions()
+    if in_maze and "" in episodes.observations:
+        return Positions("")
     columns = Columns.of_observations(episodes)
     if len(columns.variables) == 1:
         return OverTime(("step", next(iter(columns.variables))))
@@ -37,13 +44,14 @@ def plane_of(episodes: Episodes) -> Plane:
 
 @dataclass(frozen=True)
 class Positions:
-    """The first two entries of the achieved goal."""
+    """The first two entries of a leaf, the achieved goal."""
 
+    leaf: str = ACHIEVED
     labels: tuple[str, str] = ("x", "y")
 
     def project(self, episodes: Episodes) -> np.ndarray:
         """(N + E, 2) positions, in the environment's unit of length."""
-        return episodes.observations[ACHIEVED][:, :2].double().numpy()
+        return episodes.observations[self.leaf][:, :2].double().numpy()
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def trajectories(data: Mapping[str, Episodes], maze: Maze | None = None, most: i
     """
     first = next(iter(data.values()))
     maze = maze or Maze.of_card(first.card)
-    plane = plane_of(first)
+    plane = plane_of(first, maze is not None)
     picture, panels = grid(len(data), 4, PANEL + 0.4, PANEL + 0.7)
     for (name, episodes), colour, axes in zip(data.items(), colours(data).values(), panels, strict=True):
         order = torch.randperm(len(episodes), generator=torch.Generator().manual_seed(seed))

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
+from genrl.data.journeys import expert, journeys
 from genrl.data.maze_oracle import navigate, stitch
 from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
@@ -55,6 +56,8 @@ NAMED: dict[str, Maker] = {
     "plan": PlanOracle.for_env,
     "navigate": navigate,
     "stitch": stitch,
+    "journeys": journeys,
+    "expert": expert,
 }
 
 STORED: dict[str, Maker] = {".ckpt": learned_policy, ".npz": actor_policy}

@@ -17,6 +17,7 @@ from genrl.methods.steered import Guidance
 from genrl.synthesis import synthesize as synthesis
 from genrl.synthesis.generate import Plan
 from genrl.synthesis.lead import lead, renoised, scaled
+from genrl.synthesis.lead import surpassing as exceeding
 from genrl.training.checkpoint import load
 
 
@@ -38,6 +39,8 @@ def synthesize(
     guidance: Guidance = Guidance(),  # noqa: B008 (frozen)
     renoise: str | None = None,
     renoising: dict[str, Any] | None = None,
+    surpass: str | None = None,
+    surpassing: dict[str, Any] | None = None,
     block_size: int = 256,
     batch_size: int | None = None,
     processes: int = 1,
@@ -68,6 +71,8 @@ def synthesize(
             --guidance.schedule genrl.diffusion.guidance.Published.
         renoise: id of real data to vary instead, under an amplified return (GTA).
         renoising: how, e.g. --renoising.level 0.5 or --renoising.amplify 1.3.
+        surpass: id of real data whose best return the guide's rollouts in a world model are to exceed (MBRCSL).
+        surpassing: how, e.g. --surpassing.quantile 0.95 or --surpassing.tries 500.
         block_size: episodes in a block, the unit of randomness and of resuming.
         batch_size: episodes generated at once; whole blocks by default.
         processes: how many make blocks at the same time.
@@ -87,7 +92,10 @@ def synthesize(
         model = renoised(model, renoise, renoising or {}, root)
     elif renoise is not None or renoising:
         raise ConfigurationError("Real data are varied by the model alone: give --renoise without agents that lead.")
-    model = lead(model, agents, scaled(guidance, guidance_scale))
+    if surpass is not None:
+        model = exceeding(model, agents, surpass, surpassing or {}, root)
+    else:
+        model = lead(model, agents, scaled(guidance, guidance_scale))
     wishes = _same_for_all(episodes, start, goal, returns) if conditions is None else _read(conditions)
     plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
     return synthesis.synthesize(

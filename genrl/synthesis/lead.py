@@ -15,6 +15,7 @@ from genrl.learners.sequence import SequenceLearner
 from genrl.methods.gta import GTA
 from genrl.methods.imagination import Imagination
 from genrl.methods.imagined_play import ImaginedPlay
+from genrl.methods.mbrcsl import MBRCSL
 from genrl.methods.method import Method
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
 from genrl.methods.steered import Guidance
@@ -91,3 +92,26 @@ def renoised(model: Method, data: str, settings: Mapping[str, Any], root: Path |
         return GTA(model, data, root=None if root is None else str(root), **settings)
     except TypeError as error:
         raise ConfigurationError(f"Renoising takes level, amplify and weight, not {dict(settings)}.") from error
+
+
+def surpassing(
+    model: Method, agents: Mapping[str, Trainable], data: str, settings: Mapping[str, Any], root: Path | None
+) -> MBRCSL:
+    """Rollouts of a behaviour policy, the guide, in a world model that are better than ``data``.
+
+    Raises:
+        ConfigurationError: the model is no world model, the guide no learner over windows, or a setting is not one of
+            MBRCSL's.
+    """
+    guide = agents.get("guide")
+    if not isinstance(model, WorldModel) or set(agents) != {"guide"} or not isinstance(guide, SequenceLearner):
+        raise ConfigurationError(
+            "Data are surpassed by rollouts in a world model of a policy over windows that acts as they do: give a"
+            " WorldModel for --method and, for instance, a BESO without goals for --guide."
+        )
+    try:
+        return MBRCSL(model, guide, data, root=None if root is None else str(root), **settings)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigurationError(
+            f"Surpassing takes quantile, margin, tries, slack, wave and horizon, not {dict(settings)}."
+        ) from error

@@ -16,11 +16,13 @@ class BestWeights(Callback):
 
     Args:
         patience: validations without a new lowest loss before the fit stops.
+        gain: share by which a loss must be lower than the last that counted, to count itself; any lower one is kept.
     """
 
-    def __init__(self, patience: int = 5) -> None:
-        self.patience = patience
-        self.lowest, self.waited = float("inf"), 0
+    def __init__(self, patience: int = 5, gain: float = 0.0) -> None:
+        self.patience, self.gain = patience, gain
+        self.lowest = self.counted = float("inf")
+        self.waited = 0
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -29,8 +31,11 @@ class BestWeights(Callback):
         if loss is None or trainer.sanity_checking:
             return
         if loss < self.lowest:
-            self.lowest, self.waited = float(loss), 0
+            self.lowest = float(loss)
             self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
+        needed = self.gain * abs(self.counted) if self.counted < float("inf") else 0.0
+        if loss < self.counted - needed:
+            self.counted, self.waited = float(loss), 0
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -43,8 +48,9 @@ class BestWeights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Best weights, their loss, and how long ago that was."""
-        return {"lowest": self.lowest, "waited": self.waited, "weights": self.weights}
+        return {name: getattr(self, name) for name in ("lowest", "counted", "waited", "weights")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         self.lowest, self.waited, self.weights = (state_dict[name] for name in ("lowest", "waited", "weights"))
+        self.counted = state_dict.get("counted", self.lowest)

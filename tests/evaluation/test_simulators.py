@@ -12,7 +12,9 @@ from genrl.data.collect import collect
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import AlignmentError, ConditionError, ConfigurationError, UnsupportedSpaceError
+from genrl.data.journeys import stitching
 from genrl.data.policies import RandomPolicy
+from genrl.data.stitch_maze import ENV_ID
 from genrl.data.waypoint import WaypointPolicy
 from genrl.dynamics.rollout import rollout
 from genrl.evaluation.simulators import Simulator
@@ -207,3 +209,19 @@ def test_observations_of_another_environment_are_refused():
     data = played("InvertedPendulum-v5", {}, episodes=1)
     with pytest.raises(AlignmentError, match=r"HopperEnv observes .*11.*the data hold .*4"):
         Simulator(make_env("Hopper-v5")).states(data.observations)
+
+
+def test_a_hidden_goal_is_rewarded_as_it_is_to_be_expected():
+    """The ball moves as it did; the reward is the mean over goals, as 4,000 resets place them."""
+    card = DatasetCard(env_spec=make_env(ENV_ID).spec.to_json())
+    data, simulator = stitching(4, seed=1000), Simulator.of(card)
+    states = simulator.states(data.observations)
+    rows = data.observation_rows
+    outcome = simulator.step(states[rows], data.actions[""])
+    torch.testing.assert_close(outcome.next_state, states[rows + 1], rtol=1e-9, atol=1e-9)
+    assert not outcome.terminated.any()
+    env = make_env(ENV_ID)
+    goals = np.stack([env.reset(seed=seed)[1]["goal"] for seed in range(4000)])
+    place = outcome.next_state[-1, :2].numpy()
+    sampled = np.exp(-np.linalg.norm(place - goals, axis=1))
+    assert abs(sampled.mean() - outcome.reward[-1]) < 4 * sampled.std() / np.sqrt(len(goals))

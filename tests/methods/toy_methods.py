@@ -12,6 +12,7 @@ from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.learners.bc import BC
+from genrl.methods.diffusion_world_model import DiffusionWorldModel
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
 from genrl.methods.pessimistic_imagination import PessimisticImagination
@@ -20,7 +21,7 @@ from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
 from genrl.methods.world_model import WorldModel
 from genrl.nets.ensemble_mlp import EnsembleMLP
-from genrl.nets.mlp import MLP
+from genrl.nets.mlp import MLP, DenoisingMLP
 from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.temporal_transformer import TemporalTransformer
 from genrl.nets.temporal_unet import TemporalUNet
@@ -38,12 +39,13 @@ METHODS: dict[str, Callable[[], Method]] = {
     "transition": partial(TransitionDiffusion, net=partial(ResidualMLP, width=16, layers=1), sampling=FEW),
 }
 WORLD_MODEL = partial(WorldModel, net=partial(EnsembleMLP, width=16, layers=1), starts=64)
-TRAINED: dict[str, Callable[[], Method]] = METHODS | {"world-model": WORLD_MODEL}
+DIFFUSED = partial(DiffusionWorldModel, net=partial(DenoisingMLP, width=16, layers=1), starts=64)
+TRAINED: dict[str, Callable[[], Method]] = METHODS | {"world-model": WORLD_MODEL, "diffusion-world-model": DIFFUSED}
 
 
-def imagined(data: Episodes) -> Imagination:
+def imagined(data: Episodes, world: Callable[[], WorldModel] = WORLD_MODEL) -> Imagination:
     """A world model of ``data`` and a policy cloned from them."""
-    model, policy = WORLD_MODEL(), BC(net=partial(MLP, width=16))
+    model, policy = world(), BC(net=partial(MLP, width=16))
     return Imagination(*(fit(part, data, 5, progress=False) for part in (model, policy)), horizon=4)
 
 
@@ -53,7 +55,11 @@ def doubted(data: Episodes) -> PessimisticImagination:
     return PessimisticImagination(plain.world_model, plain.policy, horizon=4, penalty=0.5)
 
 
-COMPOSED: dict[str, Callable[[Episodes], Method]] = {"imagination": imagined, "pessimistic": doubted}
+COMPOSED: dict[str, Callable[[Episodes], Method]] = {
+    "imagination": imagined,
+    "diffused-imagination": partial(imagined, world=DIFFUSED),
+    "pessimistic": doubted,
+}
 
 
 def ready(name: str, data: Episodes) -> Method:

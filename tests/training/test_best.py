@@ -38,6 +38,19 @@ def test_keeps_the_lowest_and_stops_when_patience_is_out():
     assert look(other, module, 0.6)  # patience was saved as well
 
 
+def test_a_small_gain_is_kept_and_does_not_count():
+    module, callback = torch.nn.Linear(1, 1), BestWeights(patience=2, gain=0.01)
+    losses = [float("nan"), 1.0, 0.995, 0.98, 0.975, -0.1, -0.1005, -0.1008]
+    stops = []
+    for place, loss in enumerate(losses):
+        torch.nn.init.constant_(module.weight, place)
+        stops.append(look(callback, module, loss))
+    assert stops == [False] * 7 + [True]
+    assert callback.lowest == pytest.approx(-0.1008)
+    callback.on_fit_end(SimpleNamespace(), module)
+    assert module.weight.item() == 7.0
+
+
 class Held(Callback):
     """What the module holds at every validation: averaged weights, and the loss."""
 

@@ -23,6 +23,7 @@ from genrl.learners.percent_bc import PercentBC
 from genrl.learners.rvs import RvS
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.copying import CopyingCheck
+from genrl.methods.diffusion_world_model import DiffusionWorldModel
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Method
 from genrl.methods.sampling import Sampling
@@ -38,6 +39,7 @@ EVERY = [
     TrajectoryDiffusion,
     TransitionDiffusion,
     WorldModel,
+    DiffusionWorldModel,
     BC,
     GCBC,
     TD3BC,

@@ -1,0 +1,107 @@
+"""Synthetic episodes taken again in the simulator, from their own first states by their own actions.
+
+A model's errors add up over an episode; its predicted return is worth as much as it is near to this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrl.data.episodes import Episodes
+from genrl.data.errors import ConditionError
+from genrl.dynamics.rollout import rollout
+from genrl.evaluation.simulators import Simulator
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Returns of E episodes as a model predicted them, and as they are.
+
+    Attributes:
+        predicted: (E,) float64, the sum of the rewards in the data.
+        true: (E,) float64, the sum of those that the simulator gave for the same steps.
+        apart: (E,) distance between the last states, of the data and of the simulator, in units of the data's own.
+        tried: rollouts that the episodes were chosen from; None where the data do not tell.
+    """
+
+    predicted: np.ndarray
+    true: np.ndarray
+    apart: np.ndarray
+    tried: int | None
+
+    @property
+    def acceptance(self) -> float | None:
+        """Share of the rollouts that was kept."""
+        return None if self.tried is None else len(self.true) / self.tried
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What to show of it: (quantity, value)."""
+        error = self.predicted - self.true
+        rows = [
+            ("episodes", str(len(self.true))),
+            ("predicted return, mean [min, max]", _spread(self.predicted)),
+            ("true return, mean [min, max]", _spread(self.true)),
+            ("predicted - true, mean ± std", f"{error.mean():.2f} ± {error.std():.2f}"),
+            ("distance of the last states, median", f"{np.median(self.apart):.3g}"),
+        ]
+        if self.acceptance is not None:
+            rows.append(("kept of all rollouts", f"{self.acceptance:.2%} of {self.tried}"))
+        return rows
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.rows())
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+
+
+def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:
+    """Take every episode of ``data`` again, from its first state on.
+
+    Where the reward depends on what is not observed, such as a hidden goal, the simulator gives the expected one.
+
+    Args:
+        data: with an environment in their card whose states can be restored.
+        simulator: of that environment; made by default.
+
+    Raises:
+        ConfigurationError, UnsupportedSpaceError, AlignmentError: there is no such simulator for these data.
+        ConditionError: the first state of an episode is none that the simulator can be in.
+    """
+    simulator = simulator or Simulator.of(data.card)
+    states, first = simulator.states(data.observations), data.observation_starts
+    if broken := torch.stack([*simulator.faults(states[first]).values()]).any(0).nonzero().flatten().tolist():
+        raise ConditionError(f"The simulator cannot be put where these episodes begin: {', '.join(map(str, broken))}.")
+    here = simulator.towards(simulator.goals_of(data.observations)[first])
+    horizon = int(data.lengths.max())
+    made = rollout(here, _recorded(data, horizon), states[first], horizon, lambda step, like: torch.zeros_like(like))
+    steps = torch.minimum(made.lengths, data.lengths)
+    counted = torch.arange(made.rewards.shape[1]) < steps[:, None]
+    last = made.states[torch.arange(len(data)), steps]
+    apart = (last - states[first + data.lengths]).norm(dim=-1)
+    true = torch.where(counted, made.rewards, 0.0).sum(1)
+    return Replay(data.returns.numpy(), true.numpy(), apart.numpy(), _tried(data))
+
+
+def _recorded(data: Episodes, horizon: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """The actions of all episodes step by step; nothing is done where an episode is over."""
+    actions = torch.zeros(len(data), horizon, *data.actions[""].shape[1:], dtype=data.actions[""].dtype)
+    actions[torch.arange(horizon) < data.lengths[:, None]] = data.actions[""]
+    steps = iter(actions.unbind(1))
+    return lambda states, noise: next(steps)
+
+
+def _tried(data: Episodes) -> int | None:
+    """Rollouts up to the last that was kept, block by block: numbers rise within a block of MBRCSL."""
+    if "rollout" not in data.infos:
+        return None
+    numbers = data.infos["rollout"][data.transition_starts]
+    ends = torch.cat((numbers[1:] <= numbers[:-1], torch.ones(1, dtype=torch.bool)))
+    return int((numbers[ends] + 1).sum())
+
+
+def _spread(values: np.ndarray) -> str:
+    return f"{values.mean():.2f} [{values.min():.2f}, {values.max():.2f}]"
