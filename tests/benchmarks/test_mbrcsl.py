@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import mbrcsl, mbrcsl_cells, stitch_models
+from benchmarks import mbrcsl, mbrcsl_cells, mbrcsl_share, stitch_models
 from benchmarks.cells import Cell, grid
 from benchmarks.mbrcsl_cells import ARMS, FIGURES, METHODS, compute
 from benchmarks.results import Results
@@ -129,3 +129,32 @@ def test_without_sight_the_ball_rests_in_the_middle_of_where_goals_are():
     last = played.episodes.observations[""][played.episodes.observation_starts + 200, :2]
     assert (last - torch.tensor([1.5, -0.5])).abs().max() < 0.05
     assert abs(played.mean - 119) < 4
+
+
+def test_shares_are_told_apart():
+    """The method number i returns 10 i + 100 times the share; in the data there is 50 times the share."""
+    done = {}
+    for cell in mbrcsl_share.BENCHMARK.cells:
+        share = cell.settings["detours"]
+        if cell.arm in mbrcsl_share.ARMS:
+            done[cell] = {"return": 10.0 * mbrcsl_share.ARMS.index(cell.arm) + 100 * share}
+        else:
+            done[cell] = dict.fromkeys(FIGURES[cell.arm], 50 * share)
+    results = Results(mbrcsl_share.BENCHMARK.cells, done)
+    figures = mbrcsl_share.aggregate(results)
+    assert figures["iqm.detours30.rvs"] == pytest.approx(40)
+    assert figures["gain.detours90.percent_bc"] == pytest.approx(-20)
+    assert figures["best_in_data.detours10"] == pytest.approx(5)
+    assert figures["replayed.detours70"] == pytest.approx(35)
+    lines = {line.get_label(): line.get_ydata() for line in mbrcsl_share.picture(results).axes[0].lines}
+    assert lines["mbrcsl"] == pytest.approx([10, 30, 50, 70, 90])
+    assert lines["best of the data"] == pytest.approx([5, 15, 25, 35, 45])
+
+
+def test_a_share_of_the_cell_is_the_share_of_its_data(tiny):
+    """Those that pause never leave the two cells at the start."""
+    for cell in mbrcsl_share.BENCHMARK.cells:
+        assert cell.environment == f"detours{100 * Settings(**cell.settings).detours:.0f}"
+    few = stitch_models.data(tiny._replace(settings=replace(tiny.settings, detours=0.25)))
+    x = few.observations[""][:, 0].reshape(8, 201)
+    assert (x.amax(1) - x.amin(1) > 1).sum() == 2

@@ -1,0 +1,85 @@
+"""How MBRCSL and the best of the others fare where the data show less of the goal: by the share of detours.
+
+The cells are those of ``benchmarks.mbrcsl``, on data of which a share takes the detour, the other pauses half way;
+``iqm.detoursN.METHOD`` is for N per cent; ``best_in_data``, ``acceptance``, ``kept``, ``predicted`` and ``replayed``
+are as there. A share at which no rollout surpasses the data has no figures: its cells fail, and are said to be missing.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from benchmarks.cells import Cell
+from benchmarks.mbrcsl import BENCHMARK as WHOLE
+from benchmarks.mbrcsl import QUICK
+from benchmarks.mbrcsl_cells import FIGURES, METHODS, compute
+from benchmarks.results import Results
+from benchmarks.runner import Benchmark, main
+from genrl.evaluation.style import FAINT, colours, grid, label, legend
+
+SEEDS = range(5)
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+ARMS = ("mbrcsl", "rvs", "percent_bc")
+BESIDE = ("best_in_data", "rollouts")
+
+
+def place(share: float) -> str:
+    """Name of the data of which such a share takes the detour."""
+    return f"detours{round(100 * share)}"
+
+
+def aggregate(results: Results) -> dict[str, float]:
+    """Interquartile mean of each method's return with its interval, and the paired gains of MBRCSL, by share."""
+    figures: dict[str, float] = {}
+    for where in results.environments:
+        methods = [arm for arm in results.arms if arm in METHODS]
+        for arm in methods:
+            interval = results.summary(arm, "return", where)
+            figures |= {f"iqm.{where}.{arm}": interval.value}
+            figures |= {f"low.{where}.{arm}": interval.low, f"high.{where}.{arm}": interval.high}
+            if arm != "mbrcsl" and "mbrcsl" in methods:
+                gain = results.gain("mbrcsl", arm, "return", where)
+                figures |= {f"gain.{where}.{arm}": gain.value}
+                figures |= {f"gain_low.{where}.{arm}": gain.low, f"gain_high.{where}.{arm}": gain.high}
+        for arm in [arm for arm in results.arms if arm in FIGURES]:
+            figures |= {f"{name}.{where}": results.summary(arm, name, where).value for name in FIGURES[arm]}
+    return figures
+
+
+def picture(results: Results) -> Figure:
+    """A line for each method over the shares, and one for the best of the data."""
+    figure, (axes,) = grid(1, 1, 5.6, 3.4)
+    shares = [share for share in SHARES if place(share) in results.environments]
+    for arm, colour in colours(ARMS).items():
+        values = [results.summary(arm, "return", place(share)) for share in shares]
+        axes.plot(shares, [value.value for value in values], color=colour, marker="o", markersize=3, label=arm)
+        axes.fill_between(shares, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.15)
+    best = [results.summary("best_in_data", "best_in_data", place(share)).value for share in shares]
+    axes.plot(shares, best, color=FAINT, linestyle=":", label="best of the data")
+    axes.set_xticks(SHARES)
+    fewest = min(len(seeds) for seeds in results.complete.values())
+    label(axes, x="share of detours", y=f"return: IQM over {fewest} seeds, 95 % interval")
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+BENCHMARK = Benchmark(
+    name="mbrcsl_share",
+    cells=[
+        Cell(arm, place(share), seed, {"detours": share})
+        for seed in SEEDS
+        for share in SHARES
+        for arm in (*ARMS, *BESIDE)
+    ],
+    compute=compute,
+    aggregate=aggregate,
+    picture=picture,
+    quick_cells=[
+        Cell(arm, place(0.3), 0, QUICK | {"detours": 0.3}) for arm in ("mbrcsl", "percent_bc", "best_in_data")
+    ],
+    code=WHOLE.code,
+    settings=WHOLE.settings,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(main(BENCHMARK))
