@@ -37,6 +37,11 @@ SHORT = {
         pictures=7,
         datasets=("play/island-beso-v0",),
     ),
+    "04_stitching": Short(
+        {"TRAJECTORIES": 8, "FIT": 4, "BEHAVE": 4, "LEARN": 4}
+        | {"ROLLOUTS": 4, "MARGIN": -1000, "BETTER": 4, "TRIES": 5, "ATTEMPTS": 2},
+        pictures=5,
+    ),
 }
 every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 

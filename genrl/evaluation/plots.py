@@ -62,7 +62,8 @@ def trajectories(data: Mapping[str, Episodes], maze: Maze | None = None, most: i
     first = next(iter(data.values()))
     maze = maze or Maze.of_card(first.card)
     plane = plane_of(first, maze is not None)
-    picture, panels = grid(len(data), 4, PANEL + 0.4, PANEL + 0.7)
+    flat = 1.0 if maze is None else min(1.0, maze.half_size[1] / maze.half_size[0])  # a wide maze needs less height
+    picture, panels = grid(len(data), 4, PANEL + 0.4, flat * PANEL + 0.7)
     for (name, episodes), colour, axes in zip(data.items(), colours(data).values(), panels, strict=True):
         order = torch.randperm(len(episodes), generator=torch.Generator().manual_seed(seed))
         shown = episodes.select(order[:most])

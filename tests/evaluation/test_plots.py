@@ -57,6 +57,18 @@ def test_a_maze_is_where_the_simulator_has_it(maze_episodes, maze_env):
     assert len(axes.patches) == maze.walls.sum() == 18
 
 
+def test_a_wide_maze_takes_less_height(episode_factory):
+    """And fills the width of its panel all the same."""
+    square, wide = Maze(np.ones((4, 4), bool)), Maze(np.ones((4, 8), bool))
+    heights, widths = {}, {}
+    for name, maze in {"square": square, "wide": wide}.items():
+        figure = plots.trajectories({"real": episode_factory([3] * 4)}, maze)
+        figure.draw_without_rendering()
+        heights[name], widths[name] = figure.get_figheight(), figure.axes[0].get_window_extent().width
+    assert heights["wide"] == pytest.approx(heights["square"] - plots.PANEL / 2)
+    assert widths["wide"] == pytest.approx(widths["square"], rel=0.1)
+
+
 def test_trajectories_are_drawn_whole_from_start_to_goal(maze_episodes):
     figure = plots.trajectories({"real": maze_episodes})
     axes = figure.axes[0]
