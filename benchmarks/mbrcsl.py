@@ -1,16 +1,18 @@
 """MBRCSL where only stitching helps: beside learners on the same data, and other learners on the same rollouts.
 
 In the stitching maze half of the data pause half way, the other half take a detour; nobody goes straight to the goal.
-``mbrcsl`` is RvS on the rollouts that surpass all data; ``rvs``, ``decision_transformer``, ``percent_bc``, ``bc``,
-``td3bc``, ``iql``, ``cql`` and ``mopo`` learn from the data, ``*_on_rollouts`` from those rollouts. All take as many
-updates and play from the same starts; every seed has data of its own. Nothing but the data reaches a fit, the threshold
-or the return that is aimed at.
+``mbrcsl`` is RvS on the rollouts that surpass all data, as published; ``mbrcsl_rounds`` fits the behaviour to these and
+surpasses them in turn, five rounds in all, and aims at more than the best that the last one kept. ``rvs``,
+``decision_transformer``, ``percent_bc``, ``bc``, ``td3bc``, ``iql``, ``cql`` and ``mopo`` learn from the data, and
+``*_on_rollouts`` from the rollouts of ``mbrcsl``. All take as many updates and play from the same starts; every seed
+has data of its own. Nothing but the data reaches a fit, a threshold or the return that is aimed at.
 
 ``iqm.METHOD`` is the interquartile mean over seeds of the mean return of an episode, ``gain.METHOD`` the paired gain of
-``mbrcsl`` over it. Beside them stand ``best_in_data``, and the way from the expert down to ``mbrcsl``: ``expert`` sees
-the goal, ``without_sight`` goes to the middle of where goals are, ``predicted`` is the mean return of the accepted
-rollouts in the world model, ``replayed`` that of the same actions in the simulator. ``kept`` rollouts were accepted,
-``acceptance`` is their share of all that were made.
+``mbrcsl_rounds`` over it. Beside them stand ``best_in_data``, and the way from the expert down to MBRCSL: ``expert``
+sees the goal, ``without_sight`` goes to the middle of where goals are, ``predicted`` is the mean return of the accepted
+rollouts in the world model, ``replayed`` that of the same actions in the simulator, ``predicted_last`` and
+``replayed_last`` those of the last round. ``kept`` rollouts were accepted in the first, and ``acceptance`` is their
+share of all that were made.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ from genrl.evaluation.curves import bars
 from genrl.evaluation.style import INK, MUTED, legend_below
 
 SEEDS = range(5)
+OURS = "mbrcsl_rounds"
+LATER = {"decision_transformer", "cql", "mopo"}
+"""Arms that take longest; they are left for a longer run: take them out of here, and the rest is not computed anew."""
 PUBLISHED = {
     "mbrcsl": (91.5, 7.1),
     "decision_transformer": (57.2, 4.1),
@@ -47,13 +52,13 @@ def aggregate(results: Results) -> dict[str, float]:
     for arm in methods:
         interval = results.summary(arm, "return")
         figures |= {f"iqm.{arm}": interval.value, f"low.{arm}": interval.low, f"high.{arm}": interval.high}
-        if arm != "mbrcsl" and "mbrcsl" in methods:
-            gain = results.gain("mbrcsl", arm, "return")
+        if arm != OURS and OURS in methods:
+            gain = results.gain(OURS, arm, "return")
             figures |= {f"gain.{arm}": gain.value, f"gain_low.{arm}": gain.low, f"gain_high.{arm}": gain.high}
     for arm, names in FIGURES.items():
         if arm in results.arms:
             figures |= {name: results.summary(arm, name).value for name in names}
-    if set(METHODS) <= set(results.arms):
+    if set(METHODS) - LATER <= set(results.arms):
         for name, (mean, std) in PUBLISHED.items():
             figures |= {f"published.{name}": mean, f"published_std.{name}": std}
     return figures
@@ -80,16 +85,16 @@ def picture(results: Results) -> Figure:
 
 
 QUICK = {"trajectories": 24, "world_updates": 100, "behaviour_updates": 50, "updates": 50}
-QUICK |= {"margin": -1000, "kept": 4, "tries": 16, "wave": 16, "starts": 5}
+QUICK |= {"margin": -1000, "kept": 4, "tries": 16, "wave": 16, "starts": 5, "rounds": 2}
 
 BENCHMARK = Benchmark(
     name="mbrcsl",
-    cells=grid(ARMS, seeds=SEEDS),
+    cells=grid([arm for arm in ARMS if arm not in LATER], seeds=SEEDS),
     compute=compute,
     aggregate=aggregate,
     picture=picture,
     tried=TRIED,
-    quick_cells=[Cell(arm, "all", 0, QUICK) for arm in ("mbrcsl", "rvs", *FIGURES)],
+    quick_cells=[Cell(arm, "all", 0, QUICK) for arm in ("mbrcsl_rounds", "mbrcsl", "rvs", *FIGURES)],
     code=[*CODE, *stitch_models.CODE],
     settings=asdict(Settings())
     | {

@@ -53,6 +53,19 @@ def learned(name: str, source: Callable[[Origin], Episodes]) -> Arm:
     return lambda origin: {"return": play(fitted(name, source(origin), origin).policy(), origin).mean}
 
 
+def last(origin: Origin) -> Episodes:
+    """What the last round kept."""
+    return rollouts(origin, origin.settings.rounds)
+
+
+def in_rounds(origin: Origin) -> dict[str, float]:
+    """RvS on what the last round kept, aiming further than that."""
+    kept = last(origin)
+    learner: Any = fitted("rvs", kept, origin)
+    target = origin.settings.aim * float(kept.returns.max())
+    return {"return": play(learner.policy(target_return=target), origin).mean}
+
+
 def mopo(origin: Origin) -> dict[str, float]:
     """Soft actor-critic in the world model, with rewards lowered where this is unsure."""
     source = Pessimistic(world_model(origin), **PESSIMISM)
@@ -83,6 +96,12 @@ def accepted(origin: Origin) -> dict[str, float]:
     return figures | {"predicted": float(np.mean(taken.predicted)), "replayed": float(np.mean(taken.true))}
 
 
+def accepted_last(origin: Origin) -> dict[str, float]:
+    """The same of the last round."""
+    taken = replay(last(origin))
+    return {"predicted_last": float(np.mean(taken.predicted)), "replayed_last": float(np.mean(taken.true))}
+
+
 class ToTheMiddle:
     """The expert's controller, told that the goal is in the middle of its cell."""
 
@@ -102,6 +121,7 @@ class ToTheMiddle:
 
 
 METHODS: dict[str, Arm] = {
+    "mbrcsl_rounds": in_rounds,
     "mbrcsl": learned("rvs", rollouts),
     **{name: learned(name, data) for name in LEARNERS if name != "mopo"},
     "mopo": mopo,
@@ -112,10 +132,15 @@ BESIDE: dict[str, Arm] = {
     "without_sight": unseeing,
     "best_in_data": best_in_data,
     "rollouts": accepted,
+    "last_rollouts": accepted_last,
 }
 ARMS = METHODS | BESIDE
-FIGURES = {"rollouts": ("acceptance", "kept", "predicted", "replayed")} | {
-    arm: (arm,) for arm in BESIDE if arm != "rollouts"
+FIGURES = {
+    "expert": ("expert",),
+    "without_sight": ("without_sight",),
+    "best_in_data": ("best_in_data",),
+    "rollouts": ("acceptance", "kept", "predicted", "replayed"),
+    "last_rollouts": ("predicted_last", "replayed_last"),
 }
 """What an arm of ``BESIDE`` gives."""
 CODE = [

@@ -66,7 +66,7 @@ WORLD = DATA + Needs(
     files("genrl/methods", "world_model", "columns")
     + files("genrl/dynamics", "ensemble")
     + files("genrl/nets", "ensemble_mlp"),
-    ["world_width", "world_layers", "world_updates"],
+    ["world_members", "world_width", "world_layers", "world_updates"],
 )
 BEHAVIOUR = DATA + Needs(
     files("genrl/learners", "beso", "denoising", "sequence", "sequence_policy") + files("genrl/nets", "policy_mlp"),
@@ -77,7 +77,7 @@ ROLLOUTS = (
     + BEHAVIOUR
     + Needs(
         files("genrl/methods", "mbrcsl", "imagined_play", "imagination") + files("genrl/dynamics", "rollout", "within"),
-        ["margin", "kept", "tries", "wave"],
+        ["margin", "kept", "quantile", "tries", "wave"],
     )
 )
 CODE = sorted(set(ROLLOUTS.code))
@@ -98,11 +98,16 @@ def world_model(origin: Origin) -> WorldModel:
     settings = origin.settings
     net = partial(EnsembleMLP, width=settings.world_width, layers=settings.world_layers)
     fitted = partial(fit, steps=settings.world_updates, batch_size=BATCH, val_fraction=HELD_OUT, progress=False)
-    return _fitted("world_model", WORLD, origin, lambda: fitted(WorldModel(net=net, seed=origin.seed), data(origin)))
+
+    def fresh() -> WorldModel:
+        model = WorldModel(net=net, members=settings.world_members, elites=settings.world_members, seed=origin.seed)
+        return fitted(model, data(origin))
+
+    return _fitted("world_model", WORLD, origin, fresh)
 
 
-def behaviour(origin: Origin) -> BESO:
-    """A policy that acts as those of ``data`` do."""
+def behaviour(origin: Origin, number: int) -> BESO:
+    """A policy that acts as those of ``data`` do, or as the rollouts that the round before kept."""
     settings = origin.settings
     fresh = partial(
         BESO,
@@ -119,22 +124,30 @@ def behaviour(origin: Origin) -> BESO:
         ema_decay=0.99,
     )
     fitted = partial(fit, steps=settings.behaviour_updates, batch_size=BATCH, val_fraction=0.0, progress=False)
-    return _fitted("behaviour", BEHAVIOUR, origin, lambda: fitted(fresh(seed=origin.seed), data(origin)))
+    needs = BEHAVIOUR if number == 1 else ROLLOUTS
+    return _fitted(f"behaviour{number}", needs, origin, lambda: fitted(fresh(seed=origin.seed), before(origin, number)))
 
 
-def rollouts(origin: Origin) -> Episodes:
-    """Those of ``behaviour`` in ``world_model`` that surpass ``data``.
+def before(origin: Origin, number: int) -> Episodes:
+    """What a round begins with: ``data`` the first, what the round before kept the others."""
+    return data(origin) if number == 1 else rollouts(origin, number - 1)
+
+
+def rollouts(origin: Origin, number: int = 1) -> Episodes:
+    """What a round keeps: rollouts of ``behaviour`` in ``world_model`` that surpass what the round began with.
 
     Raises:
         NothingAcceptedError: there are none.
     """
+    settings = origin.settings
 
     def build(folder: Path) -> None:
-        chosen = {name: getattr(origin.settings, name) for name in ("margin", "tries", "wave")}
-        method = MBRCSL(world_model(origin), behaviour(origin), data(origin), **chosen)  # type: ignore[arg-type]
-        _store(sample(method, origin.settings.kept, origin.seed), folder)
+        share = {"margin": settings.margin} if number == 1 else {"quantile": settings.quantile}
+        parts = world_model(origin), behaviour(origin, number), before(origin, number)
+        method = MBRCSL(*parts, tries=settings.tries, wave=settings.wave, **share)  # type: ignore[arg-type]
+        _store(sample(method, settings.kept, 100 * number + origin.seed), folder)
 
-    return _stored(_kept("rollouts", ROLLOUTS, origin, build))
+    return _stored(_kept(f"rollouts{number}", ROLLOUTS, origin, build))
 
 
 def _fitted(name: str, needs: Needs, origin: Origin, make: Callable[[], Any]) -> Any:

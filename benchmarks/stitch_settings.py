@@ -30,11 +30,15 @@ class Settings:
     Attributes:
         detours: share of the data's trajectories that takes the detour.
         trajectories: in the data; published: 1,000.
-        world_width, world_layers, world_updates: of each network of the world model, and how long it is fitted;
-            published: 200, 4, and until the held-out error stops falling.
+        world_members, world_width, world_layers, world_updates: networks of the world model, all of which predict,
+            their sizes, and how long they are fitted; published: 7, of which 5 predict, 200, 4, and until the held-out
+            error stops falling.
         behaviour_width, behaviour_layers, behaviour_updates: of the behaviour policy, see configs/beso_stitch.yaml.
         margin: return by which a rollout is to surpass the best of the data; published: 0.
         kept: rollouts that are wanted; published: 100.
+        rounds: of ``mbrcsl_rounds``; published: 1.
+        quantile: share of what the round before kept that a rollout of a later round is to surpass.
+        aim: return that ``mbrcsl_rounds`` aims at, as a multiple of the best that it was fitted to; published: 1.
         tries: rollouts for each that is wanted, at most; published: 2,000.
         wave: rollouts made at once.
         updates: of every learner; published: 100 passes over the rollouts, 7,800 updates.
@@ -44,15 +48,19 @@ class Settings:
 
     detours: float = 0.5
     trajectories: int = 1000
+    world_members: int = 3
     world_width: int = 200
-    world_layers: int = 4
-    world_updates: int = 20_000
+    world_layers: int = 3
+    world_updates: int = 12_000
     behaviour_width: int = 128
     behaviour_layers: int = 2
-    behaviour_updates: int = 1_000
-    margin: float = 20.0
+    behaviour_updates: int = 700
+    margin: float = 15.0
     kept: int = 100
-    tries: int = 200
+    rounds: int = 5
+    quantile: float = 0.8
+    aim: float = 1.4
+    tries: int = 60
     wave: int = 1024
     updates: int = 3_000
     imagined: int = 50_000
@@ -81,5 +89,5 @@ FITS: dict[str, dict[str, Any]] = {"decision_transformer": {"batch_size": 64, "g
 PESSIMISM: dict[str, Any] = {"horizon": 5, "penalty": 1.0}
 RENEWAL: dict[str, Any] = {"every": 1000, "real_fraction": 0.05, "lifetime": 5}
 
-TRIED: dict[str, int] = {}
+TRIED: dict[str, int] = {"mbrcsl_rounds": 12, "mbrcsl": 14}
 """Settings looked at for each arm, one where nothing is said."""
