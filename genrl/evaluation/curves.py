@@ -78,7 +78,7 @@ def bars(arms: Mapping[str, Interval], unit: str, reference: float | None = None
     """
     picture = Picture(6.4, 0.9 + 0.38 * len(arms))
     axes = picture.subplots()
-    _draw_bars(axes, arms, digits)
+    _draw_bars(axes, arms, digits, colours(arms))
     if reference is not None:
         axes.axvline(reference, color=FAINT, linestyle=(0, (4, 2)), linewidth=1.2, zorder=0.5)
     label(axes, x=unit)
@@ -95,18 +95,20 @@ def panels_of_bars(panels: Mapping[str, Mapping[str, Interval]], unit: str, digi
     """
     rows = max(len(arms) for arms in panels.values())
     picture, axes = grid(len(panels), 2, 4.6, 1.1 + 0.36 * rows)
+    shades = colours(dict.fromkeys(name for arms in panels.values() for name in arms))
     for panel, (title, arms) in zip(axes, panels.items(), strict=True):
-        _draw_bars(panel, arms, digits)
+        _draw_bars(panel, arms, digits, shades)
         label(panel, title=title)
     picture.supxlabel(unit, fontsize=9, color=INK)
     return picture
 
 
-def _draw_bars(axes: Axes, arms: Mapping[str, Interval], digits: int) -> None:
+def _draw_bars(axes: Axes, arms: Mapping[str, Interval], digits: int, shades: Mapping[str, str]) -> None:
     """One bar an arm, names on the left."""
     tidy(axes)
     axes.grid(axis="y", visible=False)
-    for row, (interval, colour) in enumerate(zip(arms.values(), colours(arms).values(), strict=True)):
+    for row, (arm, interval) in enumerate(arms.items()):
+        colour = shades[arm]
         axes.barh(row, interval.value, height=0.62, color=colour, alpha=0.8)
         edge = interval.value
         if np.isfinite([interval.low, interval.high]).all():
