@@ -40,13 +40,9 @@ def aggregate(results: Results) -> dict[str, float]:
     for place in results.environments:
         arms = [arm for arm in results.arms if results.cells(arm, place)]
         for arm in arms:
-            interval = results.summary(arm, "score", place)
-            figures |= {f"iqm.{place}.{arm}": interval.value}
-            figures |= {f"low.{place}.{arm}": interval.low, f"high.{place}.{arm}": interval.high}
+            figures |= results.scores(arm, "score", place, f"{place}.{arm}")
             if arm != "beso" and "beso" in arms:
-                gain = results.gain("beso", arm, "score", place)
-                figures |= {f"gain.{place}.{arm}": gain.value}
-                figures |= {f"gain_low.{place}.{arm}": gain.low, f"gain_high.{place}.{arm}": gain.high}
+                figures |= results.gains("beso", arm, "score", place, f"{place}.{arm}")
         figures |= {f"published.{place}.{name}": rate for name, rate in PUBLISHED.get(place, {}).items()}
     return figures
 

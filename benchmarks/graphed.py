@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
@@ -42,7 +43,7 @@ class Draws:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Within, torch.rand and torch.randn hand the buffers out in order; the first time they make them."""
-        used = iter(range(1_000_000))
+        used = count()
 
         def holding(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
             def held(*shape: Any, generator: Any = None, dtype: Any = None) -> Tensor:
@@ -116,19 +117,15 @@ class Update:
                     moment.zero_()
         return graph.replay
 
-    def __getitem__(self, position: int) -> Callable[[HistoryWindows], None]:
-        """The update at a position, as a function of its batch."""
-
-        def update(batch: HistoryWindows) -> None:
-            for name, field in vars(batch).items():
-                getattr(self.batch, name).copy_(field, non_blocking=True)
-            self.draws.fill(generator(self.learner.seed, "train", 0, position))
-            decay = min(self.learner.ema_decay, (1 + position) / (10 + position))  # see genrl.training.ema
-            self.weight.fill_(1 - decay if position else 1.0)
-            self.run()
-            self.schedule.step()
-
-        return update
+    def step(self, position: int, batch: HistoryWindows) -> None:
+        """The update at a position of the fit."""
+        for name, field in vars(batch).items():
+            getattr(self.batch, name).copy_(field, non_blocking=True)
+        self.draws.fill(generator(self.learner.seed, "train", 0, position))
+        decay = min(self.learner.ema_decay, (1 + position) / (10 + position))  # see genrl.training.ema
+        self.weight.fill_(1 - decay if position else 1.0)
+        self.run()
+        self.schedule.step()
 
 
 def fit(learner: SequenceLearner, episodes: Episodes, updates: int, batch_size: int, device: str = "cuda") -> None:
@@ -140,7 +137,7 @@ def fit(learner: SequenceLearner, episodes: Episodes, updates: int, batch_size: 
         update = Update(learner, batches.at(0), updates, torch.device(device))
         torch.random.manual_seed(int(generator(learner.seed, "dropout").initial_seed()))
         for position, batch in enumerate(batches):
-            update[position](batch)
+            update.step(position, batch)
     with torch.no_grad():
         for parameter, averaged in zip(update.parameters, update.average, strict=True):
             parameter.copy_(averaged)

@@ -50,11 +50,9 @@ def aggregate(results: Results) -> dict[str, float]:
     figures: dict[str, float] = {}
     methods = [arm for arm in results.arms if arm in METHODS]
     for arm in methods:
-        interval = results.summary(arm, "return")
-        figures |= {f"iqm.{arm}": interval.value, f"low.{arm}": interval.low, f"high.{arm}": interval.high}
+        figures |= results.scores(arm, "return")
         if arm != OURS and OURS in methods:
-            gain = results.gain(OURS, arm, "return")
-            figures |= {f"gain.{arm}": gain.value, f"gain_low.{arm}": gain.low, f"gain_high.{arm}": gain.high}
+            figures |= results.gains(OURS, arm, "return", None, arm)
     for arm, names in FIGURES.items():
         if arm in results.arms:
             figures |= {name: results.summary(arm, name).value for name in names}

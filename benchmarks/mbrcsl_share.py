@@ -34,13 +34,9 @@ def aggregate(results: Results) -> dict[str, float]:
     for where in results.environments:
         methods = [arm for arm in results.arms if arm in METHODS]
         for arm in methods:
-            interval = results.summary(arm, "return", where)
-            figures |= {f"iqm.{where}.{arm}": interval.value}
-            figures |= {f"low.{where}.{arm}": interval.low, f"high.{where}.{arm}": interval.high}
+            figures |= results.scores(arm, "return", where, f"{where}.{arm}")
             if arm != "mbrcsl" and "mbrcsl" in methods:
-                gain = results.gain("mbrcsl", arm, "return", where)
-                figures |= {f"gain.{where}.{arm}": gain.value}
-                figures |= {f"gain_low.{where}.{arm}": gain.low, f"gain_high.{where}.{arm}": gain.high}
+                figures |= results.gains("mbrcsl", arm, "return", where, f"{where}.{arm}")
         for arm in [arm for arm in results.arms if arm in FIGURES]:
             figures |= {f"{name}.{where}": results.summary(arm, name, where).value for name in FIGURES[arm]}
     return figures

@@ -49,14 +49,10 @@ def aggregate(results: Results) -> dict[str, float]:
     for place in results.environments:
         key = place.replace("-", ".")
         for arm in results.arms:
-            interval = results.summary(arm, "score", place)
-            figures |= {f"iqm.{key}.{arm}": interval.value}
-            figures |= {f"low.{key}.{arm}": interval.low, f"high.{key}.{arm}": interval.high}
+            figures |= results.scores(arm, "score", place, f"{key}.{arm}")
         for arm, control in (("guided", "unguided"), ("guided", "real"), ("unguided", "real")):
             if {arm, control} <= set(results.arms):
-                gain = results.gain(arm, control, "score", place)
-                figures |= {f"gain.{key}.{arm}-{control}": gain.value}
-                figures |= {f"gain_low.{key}.{arm}-{control}": gain.low, f"gain_high.{key}.{arm}-{control}": gain.high}
+                figures |= results.gains(arm, control, "score", place, f"{key}.{arm}-{control}")
     return figures
 
 

@@ -69,6 +69,16 @@ class Results:
         """Paired gain of ``arm`` over ``control`` with its 95 % bootstrap interval."""
         return paired_gain(self.values(arm, key, environment), self.values(control, key, environment))
 
+    def scores(self, arm: str, key: str, environment: str | None = None, name: str | None = None) -> dict[str, float]:
+        """``summary`` as figures of a result file: ``iqm.NAME``, ``low.NAME``, ``high.NAME``; by default the arm's."""
+        interval, name = self.summary(arm, key, environment), name or arm
+        return {f"iqm.{name}": interval.value, f"low.{name}": interval.low, f"high.{name}": interval.high}
+
+    def gains(self, arm: str, control: str, key: str, environment: str | None, name: str) -> dict[str, float]:
+        """``gain`` as figures of a result file: ``gain.NAME``, ``gain_low.NAME``, ``gain_high.NAME``."""
+        gain = self.gain(arm, control, key, environment)
+        return {f"gain.{name}": gain.value, f"gain_low.{name}": gain.low, f"gain_high.{name}": gain.high}
+
     def _place(self, environment: str | None) -> str:
         if environment is not None:
             return environment
