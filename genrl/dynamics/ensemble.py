@@ -96,8 +96,10 @@ class GaussianEnsemble(nn.Module):
         """(M, B) negative log-likelihood of transitions of shape (M, B, ...), in normalised units."""
         target = self.targets.normalize(_targets(states, next_states, rewards))
         gaussian = (gaussian_nll(*self.predict(states, actions), target) * self.varies).sum(-1)
+        if not self.terminates:
+            return gaussian + self._unused()
         logit = self.end(states, actions, next_states)
-        return gaussian + F.binary_cross_entropy_with_logits(logit, ends, reduction="none") * self.terminates
+        return gaussian + F.binary_cross_entropy_with_logits(logit, ends, reduction="none")
 
     def spread(self) -> Tensor:
         """Width of the bounds of the log variance, a little of which belongs to the loss (Chua et al., app. A.1)."""
@@ -121,10 +123,16 @@ class GaussianEnsemble(nn.Module):
         target = means[drawn, rows] + (0.5 * log_variances[drawn, rows]).exp() * normal * self.varies  # (B, S + 1)
         change, reward = self.targets.denormalize(target).split((self.state_dim, 1), dim=-1)
         following = state + change
-        logit = self.end(states, actions, following.expand(count, -1, -1), self.elites)[drawn, rows]
-        terminated = (_uniform(chance) < logit.sigmoid()) & self.terminates
+        terminated = torch.zeros_like(drawn, dtype=torch.bool)
+        if self.terminates:
+            logit = self.end(states, actions, following.expand(count, -1, -1), self.elites)[drawn, rows]
+            terminated = _uniform(chance) < logit.sigmoid()
         info = {"disagreement": self._disagreement(means), "member": self.elites[drawn]}
         return Outcome(following, reward.squeeze(-1), terminated, info)
+
+    def _unused(self) -> Tensor:
+        """0, by which every weight of ``ends`` has a gradient of 0: weights without one are missed by parallel fits."""
+        return 0.0 * torch.stack([weight.sum() for weight in self.ends.parameters()]).sum()
 
     def _disagreement(self, means: Tensor) -> Tensor:
         """(B,) root mean square, over the targets that vary, of the standard deviation over members (E, B, S + 1)."""
