@@ -20,7 +20,6 @@ from genrl.methods.columns import EpisodeColumns
 from genrl.methods.world_model import WorldModel
 from genrl.nets.mlp import DenoisingMLP
 from genrl.training.ema import EMA
-from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
 
 
@@ -87,11 +86,6 @@ class DiffusionWorldModel(WorldModel):
         t = self.levels.sample(size, noise).to(batch.rewards)
         eps = torch.randn(size, self.ensemble.noise_dim, generator=noise).to(batch.rewards)
         return self.ensemble.loss(*fields, t, eps).mean()
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine decay over the whole fit."""
-        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
-        return warmup_cosine(optimizer, self.planned_steps())
 
     def configure_callbacks(self) -> list[Callback]:
         """Averaged weights."""
