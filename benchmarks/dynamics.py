@@ -93,7 +93,8 @@ def picture(results: Results) -> Figure:
     axes.set_yscale("log")
     axes.set_xticks(HORIZONS, [str(horizon) for horizon in HORIZONS])
     style.label(axes, x="steps from the real state", y="error, std of the real change over so many steps")
-    style.legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if shown:
+        style.legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
