@@ -15,10 +15,11 @@ the piece begins with, and ``recorded`` is the real state itself, which the simu
 members, 5 of which predict, 4 layers of 200) and batches (256), take turns on one core, and are found to say the same
 with the same weights before. ``ratio.train`` is the reference's CPU time for an update over ours. Ours is a fit as
 users start it, with its bootstrap, loss, decay, schedule and log; theirs is ``learn`` with its arrays, without the
-passes between epochs. ``ratio.rollout`` is the same for 200 rollouts of 200 steps by given actions; ours tells the
-members' disagreement as well. ``limit_fraction`` is the share of our time that the bare network takes, forward and
-backward in an update (``limit_fraction.train_with_step``: and the optimiser's step), forward by the members that
-predict in a rollout; ``attainable`` is the ratio if that were all of it.
+passes between epochs. ``ratio.rollout`` is the same for 200 rollouts of 200 steps by given actions; like theirs, ours
+keeps nothing but the episodes, and ``ratio.rollout_with_disagreement`` is of ours as they are by default, which tell
+how far the members are apart. ``limit_fraction`` is the share of our time that the bare network takes, forward and
+backward in an update (``limit_fraction.train_with_step``: and the optimiser's step), forward of each row by one member
+in a rollout; ``attainable`` is the ratio if that were all of it.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def _speed(results: Results, task: str) -> dict[str, float]:
         "parameters.ours": value["parameters"],
         "parameters.reference": value["reference_parameters"],
     }
+    if "telling" in value:
+        figures[f"ratio.{task}_with_disagreement"] = value["reference"] / value["telling"]
     if "bare_and_step" in value:
         figures[f"limit_fraction.{task}_with_step"] = value["bare_and_step"] / value["ours"]
     return figures | {f"{UNITS[task]}.{side}": PER_TURN[task] / value[side] for side in ("ours", "reference")}

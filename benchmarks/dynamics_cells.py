@@ -208,11 +208,11 @@ def roll_out(origin: Origin, rounds: int) -> dict[str, float]:
     elites = EnsembleMLP(
         starts.shape[1] + actions.shape[2], 2 * starts.shape[1] + 2, ELITES, width=WIDTH, layers=LAYERS
     )
-    inputs = torch.randn(ELITES, ROLLOUTS, starts.shape[1] + actions.shape[2])
+    inputs = torch.randn(ELITES, ROLLOUTS // ELITES, starts.shape[1] + actions.shape[2])
 
-    def ours() -> None:
-        noise = BlockNoise(origin.seed, 0)
-        made = rollout(model.ensemble, given_actions(actions), starts, STEPS, noise, (model.low, model.high))
+    def ours(disagreement: bool) -> None:
+        dynamics, noise = model.dynamics(disagreement), BlockNoise(origin.seed, 0)
+        made = rollout(dynamics, given_actions(actions), starts, STEPS, noise, (model.low, model.high))
         assert made.rewards.shape == (ROLLOUTS, STEPS)
 
     def bare() -> None:
@@ -220,7 +220,8 @@ def roll_out(origin: Origin, rounds: int) -> dict[str, float]:
             elites(inputs)
 
     sides: dict[str, Callable[[], object]] = {
-        "ours": ours,
+        "ours": partial(ours, disagreement=False),
+        "telling": partial(ours, disagreement=True),
         "reference": partial(theirs.roll_out, starts.double().numpy(), actions.numpy()),
         "bare": bare,
     }

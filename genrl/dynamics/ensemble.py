@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 from genrl.data.normalizers import NEGLIGIBLE, ZScore
 from genrl.dynamics.protocol import Outcome
 from genrl.nets.ensemble_mlp import EnsembleMLP
+
+Spread = Callable[[Tensor], Tensor]
+"""Gives rows (B, D) to E members, C to each: (E, C, D)."""
 
 
 class GaussianEnsemble(nn.Module):
@@ -116,19 +120,35 @@ class GaussianEnsemble(nn.Module):
         and ``member`` (B,), which one predicted.
         """
         count, rows = len(self.elites), torch.arange(len(state), device=state.device)
-        normal, choice, chance = noise.split((self.state_dim + 1, 1, 1), dim=-1)
-        drawn = _uniform(choice).mul(count).long().clamp(max=count - 1)  # (B,) place among the elites
-        states, actions = (x.expand(count, -1, -1) for x in (state, action))
+        outcome, means = self.follow(state, action, noise, self.draw(noise), rows, lambda x: x.expand(count, -1, -1))
+        return replace(outcome, info={**outcome.info, "disagreement": self._disagreement(means)})
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """(B,) int64 places among the elites, drawn by the noise (B, K) of a step."""
+        count = len(self.elites)
+        return _uniform(noise[:, -2:-1]).mul(count).long().clamp(max=count - 1)
+
+    def follow(
+        self, state: Tensor, action: Tensor, noise: Tensor, drawn: Tensor, columns: Tensor, spread: Spread
+    ) -> tuple[Outcome, Tensor]:
+        """One step of each row by the elite ``drawn`` (B,) for it, and all means (E, C, S + 1) that were computed.
+
+        Args:
+            columns: (B,) where elite ``drawn[b]`` finds row b in what ``spread`` makes of the rows.
+            spread: gives each elite C rows (E, C, D) of (B, D).
+        """
+        normal, chance = noise[:, : self.state_dim + 1], noise[:, -1:]
+        states, actions = spread(state), spread(action)
         means, log_variances = self.predict(states, actions, self.elites)
-        target = means[drawn, rows] + (0.5 * log_variances[drawn, rows]).exp() * normal * self.varies  # (B, S + 1)
+        mean, log_variance = means[drawn, columns], log_variances[drawn, columns]  # (B, S + 1)
+        target = mean + (0.5 * log_variance).exp() * normal * self.varies
         change, reward = self.targets.denormalize(target).split((self.state_dim, 1), dim=-1)
         following = state + change
         terminated = torch.zeros_like(drawn, dtype=torch.bool)
         if self.terminates:
-            logit = self.end(states, actions, following.expand(count, -1, -1), self.elites)[drawn, rows]
+            logit = self.end(states, actions, spread(following), self.elites)[drawn, columns]
             terminated = _uniform(chance) < logit.sigmoid()
-        info = {"disagreement": self._disagreement(means), "member": self.elites[drawn]}
-        return Outcome(following, reward.squeeze(-1), terminated, info)
+        return Outcome(following, reward.squeeze(-1), terminated, {"member": self.elites[drawn]}), means
 
     def _unused(self) -> Tensor:
         """0, by which every weight of ``ends`` has a gradient of 0: weights without one are missed by parallel fits."""

@@ -16,6 +16,7 @@ from genrl.data.samplers import TransitionSampler
 from genrl.diffusion.sampling import Sampling
 from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.dynamics.diffusion import FEW_STEPS, DiffusionDynamics
+from genrl.dynamics.protocol import Dynamics
 from genrl.methods.columns import EpisodeColumns
 from genrl.methods.world_model import WorldModel
 from genrl.nets.mlp import DenoisingMLP
@@ -65,6 +66,10 @@ class DiffusionWorldModel(WorldModel):
         self.register_buffer("start_goals", torch.zeros(self.starts, self.goal_codec.dim))
         self.register_buffer("low", torch.full((state,), -torch.inf))
         self.register_buffer("high", torch.full((state,), torch.inf))
+
+    def dynamics(self, disagreement: bool = True) -> Dynamics:
+        """The denoiser's; what it tells beside costs it little."""
+        return self.ensemble
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:  # type: ignore[override]
         """Transitions in the data's own units."""

@@ -21,7 +21,9 @@ from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import ZScore
 from genrl.data.randomness import generator
 from genrl.data.samplers import TransitionSampler
+from genrl.dynamics.drawn import Drawn
 from genrl.dynamics.ensemble import GaussianEnsemble
+from genrl.dynamics.protocol import Dynamics
 from genrl.methods.columns import EpisodeColumns
 from genrl.methods.method import Block, Method
 from genrl.nets.ensemble_mlp import EnsembleMLP
@@ -180,6 +182,10 @@ class WorldModel(Method):
         if isinstance(self.weight_decay, Sequence):
             return decay_by_layer(self, self.ensemble.net, self.weight_decay)
         return [{"params": list(self.parameters()), "weight_decay": self.weight_decay}]
+
+    def dynamics(self, disagreement: bool = True) -> Dynamics:
+        """The ensemble; or, where nobody asks how far its members are apart, the same at the price of one of them."""
+        return self.ensemble if disagreement else Drawn(self.ensemble)
 
     def synthesize(
         self,

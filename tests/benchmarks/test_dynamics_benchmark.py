@@ -34,7 +34,7 @@ def made_up() -> Results:
             done[cell] |= {f"high_{name}": 2 * value for name, value in done[cell].items()}
         else:
             done[cell] = {"ours": 2.0, "reference": 6.0, "bare": 1.5, "parameters": 10, "reference_parameters": 10}
-            done[cell] |= {"bare_and_step": 1.8} if cell.environment == "train" else {}
+            done[cell] |= {"bare_and_step": 1.8} if cell.environment == "train" else {"telling": 4.0}
     return Results(list(done), done)
 
 
@@ -96,6 +96,7 @@ def test_figures_are_what_their_keys_say():
         assert (figures[f"ratio.{task}"], figures[f"attainable.{task}"]) == (3.0, 4.0)
         assert figures[f"limit_fraction.{task}"] == 0.75
     assert figures["limit_fraction.train_with_step"] == pytest.approx(0.9)
+    assert figures["ratio.rollout_with_disagreement"] == 1.5
     assert figures["updates_per_second.ours"] == 0.5
     assert figures["transitions_per_second.reference"] == pytest.approx(40_000 / 6)
 
