@@ -1,0 +1,83 @@
+"""One cell of the benchmarks of DoC: a learner fitted to the data of its seed, and played where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
+from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
+from genrl.data.collect import collect
+from genrl.data.environments import make_env
+from genrl.data.episodes import Episodes
+from genrl.evaluation.evaluate import Evaluation, evaluate
+from genrl.learners.agent import Agent
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+
+SHARED = REPOSITORY / "benchmarks" / "cells" / ".models" / "doc"
+"""Fitted learners, each under a digest of the code and the settings that it depends on."""
+
+STARTS_SEED = 40_000
+"""Seed s plays from the starts, and with the luck, of STARTS_SEED + s, whatever the arm; its data have others."""
+
+
+def compute(cell: Cell, workspace: Path) -> dict[str, float]:
+    """The mean return of one arm, what it was asked for or expected to be, and what the fit of a latent came to."""
+    place = PLACES[cell.environment]
+    sizes = replace(SIZES[place.family], **cell.settings)
+    learner = fitted(cell.arm, cell.environment, cell.seed, sizes)
+    policy: Any = learner.policy()
+    figures = {"return": play(policy, place, cell.seed, sizes).mean}
+    return figures
+
+
+def data(place: Place, seed: int, sizes: Sizes) -> Episodes:
+    """The trajectories of a seed.
+
+    Of a hundred in a slippery lake it may be that none comes to the goal, and there is nothing to be learned from
+    them: then others are collected, until returns differ.
+    """
+    policy = place.behaviour(make_env(place.env, place.settings))
+    while True:
+        made = collect(place.env, policy, sizes.trajectories, seed, num_envs=50, env_kwargs=place.settings)
+        if made.returns.min() < made.returns.max():
+            return replace(made, infos={})
+        seed += 100_000
+
+
+def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> Agent:
+    """The learner of an arm after as many updates as all others; made once, and kept."""
+    place = PLACES[where]
+
+    def build(folder: Path) -> None:
+        learner = LEARNERS[place.family][arm](seed=seed)
+        how: dict[str, Any] = {"batch_size": sizes.batch, "val_fraction": 0.0, "progress": False}
+        save(fit(learner, data(place, seed, sizes), sizes.updates, **how), folder / "model.ckpt")
+
+    SHARED.mkdir(parents=True, exist_ok=True)
+    chosen = digest([code_digest(CODE), asdict(sizes)])[:16]
+    return load(artefact(SHARED, f"{where}-{arm}-{seed}-{chosen}", build) / "model.ckpt")
+
+
+def play(policy: Any, place: Place, seed: int, sizes: Sizes) -> Evaluation:
+    """Whole episodes with the luck of this seed; discrete actions are drawn, as they are in the data."""
+    return evaluate(
+        policy, place.env, sizes.starts, STARTS_SEED + seed, num_envs=50, deterministic=False, env_kwargs=place.settings
+    )
+
+
+def files(folder: str, *names: str) -> list[str]:
+    """Python files of a folder."""
+    return [f"{folder}/{name}.py" for name in names]
+
+
+CODE = [
+    *files("benchmarks", "doc_cells", "doc_settings"),
+    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "return_windows"),
+    *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
+    *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
+    *files("genrl/nets", "mlp", "return_transformer"),
+]
+"""What cells depend on."""

@@ -1,0 +1,120 @@
+"""All that was chosen for the benchmarks of DoC, on tuning seeds from 1000, and how many choices were looked at.
+
+Data, sizes of networks and fits go by the family of an environment; every arm has the same number of updates and the
+same batches in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from benchmarks.locomotion import MEDIUM, actor
+from genrl.data.bandit import Misled
+from genrl.data.policy import Policy
+from genrl.data.value_iteration import ValueIteration
+from genrl.learners.agent import Agent
+from genrl.learners.bc import BC
+from genrl.learners.decision_transformer import DecisionTransformer
+from genrl.learners.percent_bc import PercentBC
+from genrl.nets.mlp import MLP
+from genrl.nets.return_transformer import ReturnTransformer
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a cell depends on beside its arm, its environment and its seed.
+
+    Attributes:
+        trajectories: in the data.
+        updates: of every learner.
+        batch: of every update.
+        starts: evaluation episodes.
+    """
+
+    trajectories: int
+    updates: int
+    batch: int
+    starts: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the data of a cell come from, and where its policy plays.
+
+    Attributes:
+        family: key of ``SIZES`` and ``LEARNERS``.
+        env, settings: id, and what the environment takes.
+        behaviour: maker of the policy that the data come from.
+    """
+
+    family: str
+    env: str
+    settings: Mapping[str, Any]
+    behaviour: Callable[[gym.Env], Policy]
+
+
+CHANCES = (0.05, 0.1, 0.2, 0.3, 0.4)
+SLIPS = {"slip0": 0.0, "slip33": 1 / 3, "slip67": 2 / 3}
+EPSILONS = (0.3, 0.5, 0.7)
+NOISES = (0.0, 0.5, 1.0)
+
+
+def bandit(p: float) -> Place:
+    """Two arms of chances p and 1 - p."""
+    return Place("bandit", "genrl/bandit-v0", {"p": p}, Misled.for_env)
+
+
+def lake(side: int, slip: float, epsilon: float) -> Place:
+    """FrozenLake of side x side cells, by a nearly optimal policy."""
+    settings = {"map_name": f"{side}x{side}", "success_rate": 1 - slip}
+    return Place("lake", "FrozenLake-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
+
+
+def hopper(sigma: float) -> Place:
+    """Hopper with noise on its actions, by a mediocre actor."""
+    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, lambda env: actor(MEDIUM["hopper"]))
+
+
+BANDITS = {f"p{100 * p:02.0f}": bandit(p) for p in CHANCES}
+LAKES = {
+    f"lake{side}-{name}-eps{100 * epsilon:.0f}": lake(side, slip, epsilon)
+    for side in (4, 8)
+    for name, slip in SLIPS.items()
+    for epsilon in EPSILONS
+}
+HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
+PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
+
+SIZES = {
+    "bandit": Sizes(trajectories=1000, updates=2000, batch=64, starts=1000),
+    "lake": Sizes(trajectories=100, updates=2000, batch=64, starts=100),
+    "hopper": Sizes(trajectories=100, updates=10_000, batch=64, starts=20),
+}
+"""Published: 10,000 updates of 64 trajectories each."""
+
+SMALL, LARGE = partial(MLP, width=64, layers=2), partial(MLP, width=256, layers=2)
+"""Networks of the bandit and the lakes, and of Hopper."""
+
+Makers = dict[str, Callable[..., Agent]]
+
+
+def baselines(net: Callable[..., Any], width: int, layers: int, context: int) -> Makers:
+    """The learners that know of no latent future."""
+    transformer = partial(ReturnTransformer, width=width, layers=layers)
+    return {
+        "dt": partial(DecisionTransformer, net=transformer, context=context, lr=1e-3),
+        "percent_bc": partial(PercentBC, net=net, percent=10.0),
+        "bc": partial(BC, net=net),
+    }
+
+
+LEARNERS: dict[str, Makers] = {
+    "bandit": baselines(SMALL, width=64, layers=2, context=1),
+    "lake": baselines(SMALL, width=64, layers=2, context=20),
+    "hopper": baselines(LARGE, width=128, layers=3, context=20),
+}
