@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from genrl.learners.beso import BESO
     from genrl.learners.cql import CQL
     from genrl.learners.decision_transformer import DecisionTransformer
+    from genrl.learners.doc import DoC
     from genrl.learners.flow_policy import FlowPolicy
+    from genrl.learners.future_vae import FutureVAE
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.latents import CategoricalLatent, GaussianLatent
     from genrl.learners.percent_bc import PercentBC
     from genrl.learners.rvs import RvS
     from genrl.learners.sac import SAC
@@ -91,6 +94,11 @@ _HOMES = {
     "PercentBC": "genrl.learners.percent_bc:PercentBC",
     "RvS": "genrl.learners.rvs:RvS",
     "DecisionTransformer": "genrl.learners.decision_transformer:DecisionTransformer",
+    # learners of latent futures
+    "DoC": "genrl.learners.doc:DoC",
+    "FutureVAE": "genrl.learners.future_vae:FutureVAE",
+    "CategoricalLatent": "genrl.learners.latents:CategoricalLatent",
+    "GaussianLatent": "genrl.learners.latents:GaussianLatent",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -144,12 +152,16 @@ __all__ = [
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
+    "CategoricalLatent",
     "Conditions",
     "DecisionTransformer",
     "DiffusionWorldModel",
+    "DoC",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",
+    "FutureVAE",
+    "GaussianLatent",
     "Guidance",
     "Guided",
     "Imagination",
