@@ -74,10 +74,12 @@ def files(folder: str, *names: str) -> list[str]:
 
 
 CODE = [
-    *files("benchmarks", "doc_cells", "doc_settings"),
-    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "return_windows"),
+    *files("benchmarks", "doc_cells", "doc_settings", "doc_ablations"),
+    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "return_windows", "trajectories"),
     *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
-    *files("genrl/nets", "mlp", "return_transformer"),
+    *files("genrl/learners", "doc", "future_vae", "future_conditioned", "latent_future", "latent_policy", "latents"),
+    *files("genrl/learners", "energy", "action_density"),
+    *files("genrl/nets", "mlp", "return_transformer", "trajectories"),
 ]
 """What cells depend on."""

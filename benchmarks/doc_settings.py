@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from benchmarks.doc_ablations import OppositeSign, RandomPosterior
 from benchmarks.locomotion import MEDIUM, actor
 from genrl.data.bandit import Misled
 from genrl.data.policy import Policy
@@ -20,9 +21,13 @@ from genrl.data.value_iteration import ValueIteration
 from genrl.learners.agent import Agent
 from genrl.learners.bc import BC
 from genrl.learners.decision_transformer import DecisionTransformer
+from genrl.learners.doc import DoC
+from genrl.learners.future_vae import FutureVAE
+from genrl.learners.latents import CategoricalLatent, GaussianLatent
 from genrl.learners.percent_bc import PercentBC
 from genrl.nets.mlp import MLP
 from genrl.nets.return_transformer import ReturnTransformer
+from genrl.nets.trajectories import PooledMLP
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,29 @@ def baselines(net: Callable[..., Any], width: int, layers: int, context: int) ->
     }
 
 
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(8), "lr": 1e-3}
+DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3}
+"""Of the bandit and of the lakes alike."""
+
+GAUSSIAN: dict[str, Any] = {
+    "latent": GaussianLatent(32),
+    "net": LARGE,
+    "future_net": partial(PooledMLP, width=256),
+    "horizon": 20,
+}
+
+TABULAR: Makers = {
+    "doc": partial(DoC, **DOC),
+    "future_vae": partial(FutureVAE, **LATENT),
+    "no_term": partial(DoC, **DOC | {"beta": 0.0}),
+    "opposite_sign": partial(OppositeSign, **DOC),
+    "random_posterior": partial(RandomPosterior, **DOC),
+}
+"""DoC, its nearest baseline, and what it is without one of its parts."""
+
 LEARNERS: dict[str, Makers] = {
-    "bandit": baselines(SMALL, width=64, layers=2, context=1),
-    "lake": baselines(SMALL, width=64, layers=2, context=20),
-    "hopper": baselines(LARGE, width=128, layers=3, context=20),
+    "bandit": TABULAR | baselines(SMALL, width=32, layers=2, context=1),
+    "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
+    "hopper": baselines(LARGE, width=128, layers=3, context=20)
+    | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
