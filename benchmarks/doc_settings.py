@@ -144,3 +144,6 @@ LEARNERS: dict[str, Makers] = {
     "hopper": baselines(LARGE, width=128, layers=3, context=20)
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
+
+TRIED: dict[str, int] = {}
+"""Settings looked at for each arm; one where none stands here."""

@@ -3,8 +3,8 @@
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``, NAME a file in benchmarks/results. Its
 shape follows from the keys: ``ratio`` is a row of its own, ``iqm.both`` a row ``both`` with a column ``iqm`` (its
 ``low.both`` and ``high.both`` become the interval behind it, as ``gain_low.both`` does for ``gain.both``), and
-``overhead.heun.mlp1`` a row ``heun`` and a column ``mlp1`` of a table ``overhead``; the last word of a longer key is the
-column, all between belong to the row.
+``overhead.heun.mlp1`` a row ``heun`` and a column ``mlp1`` of a table ``overhead``; the last word of a longer key is
+the column, all between belong to the row.
 """
 
 from __future__ import annotations
