@@ -79,9 +79,12 @@ class ActionDensity(nn.Module):
             head.fit(columns)
 
     def nll(self, outputs: Tensor, actions: Tensor) -> Tensor:
-        """(B,) -log pi(a) in nats, for outputs (B, O) and encoded actions (B, A); Boxes are standardised."""
-        parts = zip(self.heads, outputs.split(self.outputs, -1), actions.split(self.widths, -1), strict=True)
-        return torch.stack([head.loss(told, done) for head, told, done in parts]).sum(0)
+        """(..., B) -log pi(a) in nats, for outputs (..., B, O), encoded actions (B, A); Boxes are standardised."""
+        shape, done = outputs.shape[:-1], actions.expand(*outputs.shape[:-1], -1).flatten(0, -2)
+        parts = zip(
+            self.heads, outputs.flatten(0, -2).split(self.outputs, -1), done.split(self.widths, -1), strict=True
+        )
+        return torch.stack([head.loss(told, taken) for head, told, taken in parts]).sum(0).view(shape)
 
     def columns(self, outputs: Tensor, uniform: Tensor | None = None) -> Tensor:
         """(B, A) encoded actions: the mode, or drawn by ``uniform`` (B, A)."""

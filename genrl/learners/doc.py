@@ -51,14 +51,14 @@ class DoC(FutureConditioned):
     def __init__(
         self,
         latent: Latent = CategoricalLatent(4),  # noqa: B008 (frozen)
-        net: Net = partial(MLP, width=64, layers=2),  # noqa: B008 (never changed)
+        net: Net = partial(MLP, width=32, layers=2),  # noqa: B008 (never changed)
         history_net: HistoryNet = Present,
-        future_net: FutureNet = partial(PooledMLP, width=64),  # noqa: B008 (never changed)
+        future_net: FutureNet = partial(PooledMLP, width=32),  # noqa: B008 (never changed)
         horizon: int | None = None,
         beta: float = 3.0,
         candidates: int = 100,
-        pairs: int = 512,
-        lr: float = 1e-3,
+        pairs: int = 128,
+        lr: float = 3e-3,
         energy_lr: float = 3e-3,
         weight_decay: float = 1e-4,
         seed: int = 0,
@@ -81,7 +81,7 @@ class DoC(FutureConditioned):
         self.energy = Energy(self.latent.size, self.observer.dim, self.actions.columns_dim, self.net, self.history_net)
 
     def constrained(self, z: Tensor) -> Tensor:
-        """The latents (B, Z) as f sees them: what it gains by them, q loses ``beta`` times."""
+        """Latents, or their weights, as f sees them: what it gains by them, q loses ``beta`` times."""
         return reversed_gradient(z, self.beta)
 
     def information(self, told: Told, generator: torch.Generator) -> Tensor:
@@ -90,7 +90,9 @@ class DoC(FutureConditioned):
         chosen = torch.randperm(total, generator=generator)[: self.pairs].to(told.rows)
         history = self.energy.history(tau.states, tau.actions_before())
         outcomes, history, actions = (part[tau.mask][chosen] for part in (tau.outcomes(), history, tau.actions))
-        return contrast(self.energy(outcomes, self.constrained(told.z)[told.rows[chosen]], history, actions)).mean()
+        z, weight = (self.constrained(part)[:, told.rows[chosen]] for part in told.z)
+        f = self.energy(outcomes, z, history, actions)  # (L, M, M)
+        return (weight * contrast(f)).sum(0).mean()
 
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """The whole objective; its gradient is that of each player's own part."""

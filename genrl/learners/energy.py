@@ -31,7 +31,7 @@ class Energy(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: int, state_dim: int, action_dim: int, net: Net, history_net: HistoryNet, dim: int = 64
+        self, latent_dim: int, state_dim: int, action_dim: int, net: Net, history_net: HistoryNet, dim: int = 16
     ) -> None:
         super().__init__()
         self.scale = 1 / math.sqrt(dim)
@@ -40,19 +40,20 @@ class Energy(nn.Module):
         self.effect = net(1 + state_dim, dim)
 
     def forward(self, outcomes: Tensor, z: Tensor, history: Tensor, actions: Tensor) -> Tensor:
-        """(M, N) energies of N outcomes (N, 1 + S) for M latents, histories and actions."""
-        causes = self.cause(torch.cat((history, z, actions), dim=-1))  # (M, D)
+        """(L, M, N) energies of N outcomes (N, 1 + S) for latents (L, M, Z) and M histories and actions."""
+        known = torch.cat((history, actions), dim=-1).expand(len(z), -1, -1)
+        causes = self.cause(torch.cat((z, known), dim=-1))  # (L, M, D)
         return causes @ self.effect(outcomes).T * self.scale
 
 
 def contrast(f: Tensor) -> Tensor:
-    """(M,) f_i - log E_rho exp f, from energies (M, M) of each step's own outcome on the diagonal.
+    """(..., M) f_i - log E_rho exp f, from energies (..., M, M) with those of each step's own outcome on the diagonal.
 
     rho is the marginal of the outcomes, and the rows' own ones are a sample of it. At the best f the mean is the mutual
     information of outcome and (z, history, s, a), as far as it is below log M: that of outcome and z given the rest,
     and what the rest tells by itself, which no posterior can change.
     """
-    return f.diagonal() - (f.logsumexp(dim=1) - math.log(f.shape[1]))
+    return f.diagonal(dim1=-2, dim2=-1) - (f.logsumexp(dim=-1) - math.log(f.shape[-1]))
 
 
 class _Reversal(torch.autograd.Function):

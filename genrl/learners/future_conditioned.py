@@ -17,7 +17,7 @@ from genrl.learners.action_density import ActionDensity
 from genrl.learners.agent import Agent
 from genrl.learners.latent_future import LatentFuture, Net
 from genrl.learners.latent_policy import LatentPolicy
-from genrl.learners.latents import Latent
+from genrl.learners.latents import Latent, Weighted
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns, require_different_returns
 from genrl.nets.trajectories import FutureNet, HistoryNet
@@ -31,16 +31,16 @@ class Told(NamedTuple):
     Attributes:
         tau: the trajectories, actions standardised.
         q, p: (B, Q) outputs that tell posterior and prior.
-        z: (B, Z) drawn from the posterior.
+        z: (L, B, Z) latents of the posterior, and how much of it each stands for, (L, B).
         rows: (M,) the trajectory of each step.
-        nll: () -log pi(a_t | history, s_t, z), mean over the steps.
+        nll: () -log pi(a_t | history, s_t, z), mean over the latents and the steps.
         error: () (V(z, s_0) - R)^2 in units of the variance of R; its gradient leads to V alone.
     """
 
     tau: Trajectories
     q: Tensor
     p: Tensor
-    z: Tensor
+    z: Weighted
     rows: Tensor
     nll: Tensor
     error: Tensor
@@ -128,15 +128,16 @@ class FutureConditioned(Agent):
         )
 
     def tell(self, tau: Trajectories, generator: torch.Generator) -> Told:
-        """Draw a latent for each of B trajectories, and see what policy and value make of it."""
+        """The latents of each of B trajectories, and what policy and value make of them."""
         s_0, seen = tau.states[:, 0], replace(tau, actions=self.done.normalize(tau.actions))
         q = self.model.q(seen)
-        z = self.latent.sample(q, torch.randn(len(q), self.latent.size, generator=generator).to(q))
+        z, weight = self.latent.mean_over(q, torch.randn(len(q), self.latent.size, generator=generator).to(q))
         rows = torch.repeat_interleave(torch.arange(len(q), device=q.device), tau.lengths)
         history = self.model.history(seen.states, seen.actions_before())[tau.mask]  # (M, H)
-        nll = self.actions.nll(self.model.pi(history, z[rows]), tau.actions[tau.mask]).mean()
-        error = (self.model.V(z.detach(), s_0) - tau.returns).square().mean()
-        return Told(seen, q, self.model.p(s_0), z, rows, nll, error)
+        nll = self.actions.nll(self.model.pi(history, z[:, rows]), tau.actions[tau.mask])  # (L, M)
+        error = (self.model.V(z.detach(), s_0) - tau.returns).square()  # (L, B)
+        nll, error = (weight[:, rows] * nll).sum(0).mean(), (weight.detach() * error).sum(0).mean()
+        return Told(seen, q, self.model.p(s_0), Weighted(z, weight), rows, nll, error)
 
     def training_step(self, batch: Trajectories, batch_index: int) -> Tensor:
         """The loss of one batch."""

@@ -34,13 +34,13 @@ class FutureVAE(FutureConditioned):
     def __init__(
         self,
         latent: Latent = CategoricalLatent(4),  # noqa: B008 (frozen)
-        net: Net = partial(MLP, width=64, layers=2),  # noqa: B008 (never changed)
+        net: Net = partial(MLP, width=32, layers=2),  # noqa: B008 (never changed)
         history_net: HistoryNet = Present,
-        future_net: FutureNet = partial(PooledMLP, width=64),  # noqa: B008 (never changed)
+        future_net: FutureNet = partial(PooledMLP, width=32),  # noqa: B008 (never changed)
         horizon: int | None = None,
         beta: float = 1.0,
         candidates: int = 100,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
         weight_decay: float = 1e-4,
         seed: int = 0,
     ) -> None:

@@ -60,9 +60,14 @@ class LatentFuture(nn.Module):
         return self.beginning(s_0)
 
     def V(self, z: Tensor, s_0: Tensor) -> Tensor:  # noqa: N802 (the paper's symbol)
-        """(B,) standardised return to be expected of z (B, Z) from s_0 (B, S)."""
-        return self.worth(torch.cat((z, s_0), dim=-1)).squeeze(-1)
+        """(..., B) standardised return to be expected of z (..., B, Z) from s_0 (B, S)."""
+        return self.worth(_beside(z, s_0)).squeeze(-1)
 
     def pi(self, history: Tensor, z: Tensor) -> Tensor:
-        """(M, O) outputs that tell pi(a | history, s, z), for summed-up histories (M, H) and latents (M, Z)."""
-        return self.actor(torch.cat((history, z), dim=-1))
+        """(..., M, O) outputs that tell pi(a | history, s, z), for summed-up histories (M, H), latents (..., M, Z)."""
+        return self.actor(_beside(z, history))
+
+
+def _beside(z: Tensor, known: Tensor) -> Tensor:
+    """(..., B, Z) latents with what is known (B, D) beside each, (..., B, Z + D)."""
+    return torch.cat((z, known.expand(*z.shape[:-1], -1)), dim=-1)

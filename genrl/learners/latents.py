@@ -1,4 +1,4 @@
-"""Latent variables: what a network's outputs mean as a distribution, how it is drawn from, how two of them differ.
+"""Latent variables: what a network's outputs mean as a distribution, how to draw from it and to take a mean over it.
 
 All randomness comes in as standard normal numbers, one for each column of a latent, so that a draw can be repeated.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,18 @@ SMALLEST_STD = 1e-3
 
 ACTIVE = 0.01
 """Nats that a column of a Gaussian latent tells of its future at least, to count as active."""
+
+
+class Weighted(NamedTuple):
+    """L latents for each of B distributions; the mean of g over them is that of sum_l weight_l g(z_l).
+
+    Attributes:
+        z: (L, B, Z).
+        weight: (L, B), 1 in sum over L.
+    """
+
+    z: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,11 @@ class Latent(Setting, ABC):
 
     @abstractmethod
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
-        """(..., Z) a draw by standard normal numbers (..., Z); its gradient leads back to the outputs (..., O)."""
+        """(..., Z) a draw from outputs (..., O) by standard normal numbers (..., Z)."""
+
+    @abstractmethod
+    def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:
+        """What to take the mean over, for outputs (B, Q), so that its gradient leads back to these without a bias."""
 
     @abstractmethod
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
@@ -65,11 +82,7 @@ class Latent(Setting, ABC):
 
 @dataclass(frozen=True)
 class CategoricalLatent(Latent):
-    """One of Z categories, as one-hot columns; gradients pass straight through the draw to the probabilities.
-
-    Source: "Estimating or Propagating Gradients Through Stochastic Neurons for Conditional Computation" (Bengio et al.
-    2013), https://arxiv.org/abs/1308.3432.
-    """
+    """One of Z categories, as one-hot columns; means are taken over all of them, for there are few."""
 
     size: int = 16
 
@@ -81,9 +94,12 @@ class CategoricalLatent(Latent):
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """(..., Z) one-hot, by the Gumbel-max trick."""
         gumbel = -torch.log(-torch.special.log_ndtr(noise))
-        drawn = F.one_hot((outputs.detach() + gumbel).argmax(-1), self.size).to(outputs)
-        probabilities = outputs.softmax(-1)
-        return drawn + (probabilities - probabilities.detach())
+        return F.one_hot((outputs + gumbel).argmax(-1), self.size).to(outputs)
+
+    def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:
+        """Every category, by its probability."""
+        each = torch.eye(self.size, device=outputs.device)
+        return Weighted(each[:, None].expand(-1, len(outputs), -1), outputs.softmax(-1).T)
 
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
         """(B,) sum over the categories."""
@@ -101,6 +117,24 @@ class CategoricalLatent(Latent):
 
 
 @dataclass(frozen=True)
+class StraightThroughLatent(CategoricalLatent):
+    """The same by one draw whose gradient passes straight through to the probabilities: cheap where Z is large, biased.
+
+    What stands behind a draw is asked only how it changes near it, and not at the other categories: a policy that is
+    sure of its action tells the posterior nothing of them.
+
+    Source: "Estimating or Propagating Gradients Through Stochastic Neurons for Conditional Computation" (Bengio et al.
+    2013), https://arxiv.org/abs/1308.3432.
+    """
+
+    def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:
+        """One draw."""
+        probabilities = outputs.softmax(-1)
+        z = self.sample(outputs, noise) + (probabilities - probabilities.detach())
+        return Weighted(z[None], torch.ones_like(z[None, :, 0]))
+
+
+@dataclass(frozen=True)
 class GaussianLatent(Latent):
     """Z independent Gaussians."""
 
@@ -115,6 +149,11 @@ class GaussianLatent(Latent):
         """(..., Z) mean + std * noise."""
         normal = _normal(outputs)
         return normal.mean + normal.stddev * noise
+
+    def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:
+        """One draw, whose gradient is that of mean and spread."""
+        z = self.sample(outputs, noise)[None]
+        return Weighted(z, torch.ones_like(z[..., 0]))
 
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
         """(B,) sum over the columns."""
