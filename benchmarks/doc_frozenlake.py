@@ -86,7 +86,7 @@ BENCHMARK = Benchmark(
     tried=TRIED,
     quick_cells=[Cell(arm, "lake4-slip33-eps50", 0, QUICK) for arm in ARMS],
     code=CODE,
-    settings={**asdict(SIZES["lake"]), "network": "MLPs of two layers of 64 units, a transformer of two of 32"},
+    settings={**asdict(SIZES["lake"]), "network": "MLPs of two layers of 32 units, a transformer of two"},
 )
 
 if __name__ == "__main__":

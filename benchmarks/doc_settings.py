@@ -96,13 +96,13 @@ HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
 PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
 
 SIZES = {
-    "bandit": Sizes(trajectories=1000, updates=2000, batch=64, starts=1000),
-    "lake": Sizes(trajectories=100, updates=2000, batch=64, starts=100),
+    "bandit": Sizes(trajectories=1000, updates=1500, batch=256, starts=1000),
+    "lake": Sizes(trajectories=100, updates=1500, batch=64, starts=200),
     "hopper": Sizes(trajectories=100, updates=10_000, batch=64, starts=20),
 }
 """Published: 10,000 updates of 64 trajectories each."""
 
-SMALL, LARGE = partial(MLP, width=64, layers=2), partial(MLP, width=256, layers=2)
+SMALL, LARGE = partial(MLP, width=32, layers=2), partial(MLP, width=256, layers=2)
 """Networks of the bandit and the lakes, and of Hopper."""
 
 Makers = dict[str, Callable[..., Agent]]
@@ -118,7 +118,7 @@ def baselines(net: Callable[..., Any], width: int, layers: int, context: int) ->
     }
 
 
-LATENT: dict[str, Any] = {"latent": CategoricalLatent(8), "lr": 1e-3}
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(4), "lr": 3e-3}
 DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3}
 """Of the bandit and of the lakes alike."""
 
