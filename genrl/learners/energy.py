@@ -7,7 +7,6 @@ https://arxiv.org/abs/2210.13435, equation 5.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ class Energy(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = 1 / math.sqrt(dim)
-        self.history: Any = history_net(state_dim, action_dim)
+        self.history = history_net(state_dim, action_dim)
         self.cause = net(self.history.dim + latent_dim + action_dim, dim)
         self.effect = net(1 + state_dim, dim)
 

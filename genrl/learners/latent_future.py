@@ -7,7 +7,6 @@ https://arxiv.org/abs/2210.13435, section 3.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +47,7 @@ class LatentFuture(nn.Module):
         self.future = future_net(2 * state_dim + action_dim + 1, latent.outputs)
         self.beginning = net(state_dim, latent.outputs)
         self.worth = net(latent.size + state_dim, 1)
-        self.history: Any = history_net(state_dim, action_dim)
+        self.history = history_net(state_dim, action_dim)
         self.actor = net(self.history.dim + latent.size, action_outputs)
 
     def q(self, tau: Trajectories) -> Tensor:

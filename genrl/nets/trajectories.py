@@ -8,7 +8,6 @@ https://arxiv.org/abs/2210.13435, appendix.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,26 +15,35 @@ from torch import Tensor, nn
 from genrl.nets.mlp import MLP
 from genrl.nets.policy_transformer import CausalLayer
 
-HistoryNet = Callable[[int, int], Any]
-"""Maker of a network over histories from the first two sizes that ``Present`` and ``HistoryTransformer`` take."""
-
 FutureNet = Callable[[int, int], nn.Module]
 """Maker of a network over futures from the first two sizes that ``PooledMLP`` and ``FutureTransformer`` take."""
 
 
-class Present(nn.Module):
-    """The present state for the history: all there is to know of a Markov decision process.
-
-    Args:
-        state_dim: S.
-        action_dim: A, actions that are not looked at.
+class History(nn.Module):
+    """A network over histories: (B, K, S) states and the (B, K, A) actions before them to (B, K, H).
 
     Attributes:
         dim: H, numbers that stand for a history.
         reach: states that are looked at; None for all.
     """
 
-    reach: int | None = 1
+    dim: int
+    reach: int | None
+
+
+HistoryNet = Callable[[int, int], History]
+"""Maker of a network over histories from the first two sizes that ``Present`` and ``HistoryTransformer`` take."""
+
+
+class Present(History):
+    """The present state for the history: all there is to know of a Markov decision process.
+
+    Args:
+        state_dim: S.
+        action_dim: A, actions that are not looked at.
+    """
+
+    reach = 1
 
     def __init__(self, state_dim: int, action_dim: int) -> None:
         super().__init__()
@@ -46,7 +54,7 @@ class Present(nn.Module):
         return states
 
 
-class HistoryTransformer(nn.Module):
+class HistoryTransformer(History):
     """Each state with the action before it is a token that sees those before it.
 
     Args:
@@ -56,13 +64,9 @@ class HistoryTransformer(nn.Module):
         layers: number of layers.
         heads: attention heads.
         dropout: probability of dropping attention weights, embedded tokens and what a layer adds in training.
-
-    Attributes:
-        dim: H.
-        reach: states that are looked at; None for all.
     """
 
-    reach: int | None = None
+    reach = None
 
     def __init__(
         self,
