@@ -61,7 +61,7 @@ def picture(results: Results) -> Figure:
     return figure
 
 
-QUICK = {"updates": 150, "batch": 64, "starts": 200}
+QUICK = {"updates": 60, "starts": 100}
 
 BENCHMARK = Benchmark(
     name="doc_bandit",
@@ -72,7 +72,10 @@ BENCHMARK = Benchmark(
     tried=TRIED,
     quick_cells=[Cell(arm, "p10", 0, QUICK) for arm in ARMS],
     code=CODE,
-    settings={**asdict(SIZES["bandit"]), "network": "MLPs of two layers of 32 units, a transformer of two (the paper: tables)"},
+    settings={
+        **asdict(SIZES["bandit"]),
+        "network": "MLPs of two layers of 32 units, a transformer of two (the paper: tables)",
+    },
 )
 
 if __name__ == "__main__":

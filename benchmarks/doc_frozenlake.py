@@ -75,7 +75,7 @@ def _draw(axes: Axes, results: Results, places: list[str]) -> None:
     axes.set_ylim(-0.03, 1.03)
 
 
-QUICK = {"updates": 60, "starts": 20}
+QUICK = {"updates": 40, "starts": 20}
 
 BENCHMARK = Benchmark(
     name="doc_frozenlake",

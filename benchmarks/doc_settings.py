@@ -96,9 +96,9 @@ HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
 PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
 
 SIZES = {
-    "bandit": Sizes(trajectories=1000, updates=1500, batch=256, starts=1000),
-    "lake": Sizes(trajectories=100, updates=1500, batch=64, starts=200),
-    "hopper": Sizes(trajectories=100, updates=10_000, batch=64, starts=20),
+    "bandit": Sizes(trajectories=1000, updates=1000, batch=64, starts=1000),
+    "lake": Sizes(trajectories=100, updates=1000, batch=64, starts=200),
+    "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
 }
 """Published: 10,000 updates of 64 trajectories each."""
 
@@ -118,9 +118,9 @@ def baselines(net: Callable[..., Any], width: int, layers: int, context: int) ->
     }
 
 
-LATENT: dict[str, Any] = {"latent": CategoricalLatent(4), "lr": 3e-3}
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(16), "lr": 3e-3}
 DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3}
-"""Of the bandit and of the lakes alike."""
+"""Of the bandit and of the lakes alike. With few latents some fits end with one alone in use, so there are many."""
 
 GAUSSIAN: dict[str, Any] = {
     "latent": GaussianLatent(32),
@@ -141,9 +141,9 @@ TABULAR: Makers = {
 LEARNERS: dict[str, Makers] = {
     "bandit": TABULAR | baselines(SMALL, width=32, layers=2, context=1),
     "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
-    "hopper": baselines(LARGE, width=128, layers=3, context=20)
+    "hopper": baselines(LARGE, width=64, layers=2, context=10)
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
 
-TRIED: dict[str, int] = {}
+TRIED = {"doc": 14, "dt": 3, "no_term": 3, "future_vae": 2}
 """Settings looked at for each arm; one where none stands here."""

@@ -110,7 +110,8 @@ def test_scores_and_gains_on_the_lakes():
     def value(cell):
         return {"return": 0.5 - 0.1 * doc_frozenlake.ARMS.index(cell.arm) + 0.01 * cell.seed}
 
-    results = made_up(doc_frozenlake.BENCHMARK.cells, value)
+    some = {"lake4-slip33-eps50", "lake4-slip67-eps50", "lake8-slip0-eps30", "lake8-slip67-eps70"}
+    results = made_up([cell for cell in doc_frozenlake.BENCHMARK.cells if cell.environment in some], value)
     figures = doc_frozenlake.aggregate(results)
     assert figures["iqm.lake4.slip33.eps50.doc"] == pytest.approx(interquartile_mean(0.5 + 0.01 * np.arange(5)))
     assert figures["gain.lake8.slip0.eps30.dt"] == pytest.approx(0.1)
