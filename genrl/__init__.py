@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from genrl.methods.diffusion_world_model import DiffusionWorldModel
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
+    from genrl.methods.imagined_futures import ImaginedFutures
     from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.mbrcsl import MBRCSL
     from genrl.methods.pessimistic_imagination import PessimisticImagination
@@ -115,6 +116,7 @@ _HOMES = {
     "Imagination": "genrl.methods.imagination:Imagination",
     "PessimisticImagination": "genrl.methods.pessimistic_imagination:PessimisticImagination",
     "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
+    "ImaginedFutures": "genrl.methods.imagined_futures:ImaginedFutures",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
@@ -166,6 +168,7 @@ __all__ = [
     "Guided",
     "Imagination",
     "Imagined",
+    "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
     "PercentBC",

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genrl.data.trajectories import Trajectories
 from genrl.data.errors import ConfigurationError
 from genrl.learners.energy import Energy, contrast, reversed_gradient
 from genrl.learners.future_conditioned import FutureConditioned, Told
@@ -73,6 +74,7 @@ class DoC(FutureConditioned):
         self.latent, self.net, self.history_net, self.future_net = latent, net, history_net, future_net
         self.horizon, self.beta, self.candidates, self.pairs = horizon, beta, candidates, pairs
         self.lr, self.energy_lr, self.weight_decay, self.seed = lr, energy_lr, weight_decay, seed
+        self.pull = beta  # of the constraint on the posterior; rises to beta during a fit
         self.require_sizes()
 
     def build(self, spec: DataSpec) -> None:
@@ -81,8 +83,16 @@ class DoC(FutureConditioned):
         self.energy = Energy(self.latent.size, self.observer.dim, self.actions.columns_dim, self.net, self.history_net)
 
     def constrained(self, z: Tensor) -> Tensor:
-        """Latents, or their weights, as f sees them: what it gains by them, q loses ``beta`` times."""
-        return reversed_gradient(z, self.beta)
+        """Latents, or their weights, as f sees them: what it gains by them, q loses ``pull`` times."""
+        return reversed_gradient(z, self.pull)
+
+    def on_train_batch_start(self, batch: Trajectories, batch_index: int) -> None:
+        """Lightning's hook: let the constraint rise.
+
+        As long as actions do not depend on latents yet, nothing but the constraint would move the posterior, which then
+        flees from the energy into a single latent and stays there, for all others are never learned.
+        """
+        self.pull = self.beta * min(1.0, max(0.0, self.updates / self.planned_steps() - 0.1) / 0.4)
 
     def information(self, told: Told, generator: torch.Generator) -> Tensor:
         """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
