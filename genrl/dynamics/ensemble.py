@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 from genrl.data.normalizers import NEGLIGIBLE, ZScore
 from genrl.dynamics.protocol import Outcome
 from genrl.nets.ensemble_mlp import EnsembleMLP
+
+Spread = Callable[[Tensor], Tensor]
+"""Gives rows (B, D) to E members, C to each: (E, C, D)."""
 
 
 class GaussianEnsemble(nn.Module):
@@ -96,8 +100,10 @@ class GaussianEnsemble(nn.Module):
         """(M, B) negative log-likelihood of transitions of shape (M, B, ...), in normalised units."""
         target = self.targets.normalize(_targets(states, next_states, rewards))
         gaussian = (gaussian_nll(*self.predict(states, actions), target) * self.varies).sum(-1)
+        if not self.terminates:
+            return gaussian + self._unused()
         logit = self.end(states, actions, next_states)
-        return gaussian + F.binary_cross_entropy_with_logits(logit, ends, reduction="none") * self.terminates
+        return gaussian + F.binary_cross_entropy_with_logits(logit, ends, reduction="none")
 
     def spread(self) -> Tensor:
         """Width of the bounds of the log variance, a little of which belongs to the loss (Chua et al., app. A.1)."""
@@ -114,17 +120,39 @@ class GaussianEnsemble(nn.Module):
         and ``member`` (B,), which one predicted.
         """
         count, rows = len(self.elites), torch.arange(len(state), device=state.device)
-        normal, choice, chance = noise.split((self.state_dim + 1, 1, 1), dim=-1)
-        drawn = _uniform(choice).mul(count).long().clamp(max=count - 1)  # (B,) place among the elites
-        states, actions = (x.expand(count, -1, -1) for x in (state, action))
+        outcome, means = self.follow(state, action, noise, self.draw(noise), rows, lambda x: x.expand(count, -1, -1))
+        return replace(outcome, info={**outcome.info, "disagreement": self._disagreement(means)})
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """(B,) int64 places among the elites, drawn by the noise (B, K) of a step."""
+        count = len(self.elites)
+        return _uniform(noise[:, -2:-1]).mul(count).long().clamp(max=count - 1)
+
+    def follow(
+        self, state: Tensor, action: Tensor, noise: Tensor, drawn: Tensor, columns: Tensor, spread: Spread
+    ) -> tuple[Outcome, Tensor]:
+        """One step of each row by the elite ``drawn`` (B,) for it, and all means (E, C, S + 1) that were computed.
+
+        Args:
+            columns: (B,) where elite ``drawn[b]`` finds row b in what ``spread`` makes of the rows.
+            spread: gives each elite C rows (E, C, D) of (B, D).
+        """
+        normal, chance = noise[:, : self.state_dim + 1], noise[:, -1:]
+        states, actions = spread(state), spread(action)
         means, log_variances = self.predict(states, actions, self.elites)
-        target = means[drawn, rows] + (0.5 * log_variances[drawn, rows]).exp() * normal * self.varies  # (B, S + 1)
+        mean, log_variance = means[drawn, columns], log_variances[drawn, columns]  # (B, S + 1)
+        target = mean + (0.5 * log_variance).exp() * normal * self.varies
         change, reward = self.targets.denormalize(target).split((self.state_dim, 1), dim=-1)
         following = state + change
-        logit = self.end(states, actions, following.expand(count, -1, -1), self.elites)[drawn, rows]
-        terminated = (_uniform(chance) < logit.sigmoid()) & self.terminates
-        info = {"disagreement": self._disagreement(means), "member": self.elites[drawn]}
-        return Outcome(following, reward.squeeze(-1), terminated, info)
+        terminated = torch.zeros_like(drawn, dtype=torch.bool)
+        if self.terminates:
+            logit = self.end(states, actions, spread(following), self.elites)[drawn, columns]
+            terminated = _uniform(chance) < logit.sigmoid()
+        return Outcome(following, reward.squeeze(-1), terminated, {"member": self.elites[drawn]}), means
+
+    def _unused(self) -> Tensor:
+        """0, by which every weight of ``ends`` has a gradient of 0: weights without one are missed by parallel fits."""
+        return 0.0 * torch.stack([weight.sum() for weight in self.ends.parameters()]).sum()
 
     def _disagreement(self, means: Tensor) -> Tensor:
         """(B,) root mean square, over the targets that vary, of the standard deviation over members (E, B, S + 1)."""

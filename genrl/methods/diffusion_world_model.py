@@ -16,11 +16,11 @@ from genrl.data.samplers import TransitionSampler
 from genrl.diffusion.sampling import Sampling
 from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.dynamics.diffusion import FEW_STEPS, DiffusionDynamics
+from genrl.dynamics.protocol import Dynamics
 from genrl.methods.columns import EpisodeColumns
 from genrl.methods.world_model import WorldModel
 from genrl.nets.mlp import DenoisingMLP
 from genrl.training.ema import EMA
-from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
 
 
@@ -67,6 +67,10 @@ class DiffusionWorldModel(WorldModel):
         self.register_buffer("low", torch.full((state,), -torch.inf))
         self.register_buffer("high", torch.full((state,), torch.inf))
 
+    def dynamics(self, disagreement: bool = True) -> Dynamics:
+        """The denoiser's; what it tells beside costs it little."""
+        return self.ensemble
+
     def sampler(self, episodes: Episodes) -> TransitionSampler:  # type: ignore[override]
         """Transitions in the data's own units."""
         return self._transitions(episodes)
@@ -87,11 +91,6 @@ class DiffusionWorldModel(WorldModel):
         t = self.levels.sample(size, noise).to(batch.rewards)
         eps = torch.randn(size, self.ensemble.noise_dim, generator=noise).to(batch.rewards)
         return self.ensemble.loss(*fields, t, eps).mean()
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine decay over the whole fit."""
-        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
-        return warmup_cosine(optimizer, self.planned_steps())
 
     def configure_callbacks(self) -> list[Callback]:
         """Averaged weights."""

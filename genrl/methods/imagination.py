@@ -46,6 +46,8 @@ class Imagination(Composite):
         policy: a fitted learner for the same spaces.
         horizon: transitions in an episode, fewer where the model ends it.
         stochastic: draw actions from the policy's own distribution where it has one; else take their mode.
+        disagreement: keep how far the members of an ensemble are apart at every transition; without it only the member
+            that is drawn for a row computes it, which is some times faster and, rounding aside, leads to the same.
 
     Raises:
         ConfigurationError: a part was never fitted, or they were fitted to other spaces or goals.
@@ -53,13 +55,21 @@ class Imagination(Composite):
 
     understands: ClassVar[frozenset[str]] = frozenset({"start"})
 
-    def __init__(self, world_model: WorldModel, policy: Actor, horizon: int = 32, stochastic: bool = True) -> None:
+    def __init__(
+        self,
+        world_model: WorldModel,
+        policy: Actor,
+        horizon: int = 32,
+        stochastic: bool = True,
+        disagreement: bool = True,
+    ) -> None:
         super().__init__()
         require_same_spaces(world_model, policy)
         _require_same_columns(world_model, policy)
         if horizon < 1:
             raise ConfigurationError(f"An episode has at least one transition, not {horizon}.")
         self.world_model, self.policy, self.horizon, self.stochastic = world_model, policy, horizon, stochastic
+        self.disagreement = disagreement
         self.spec = world_model.spec
 
     @torch.no_grad()
@@ -73,8 +83,9 @@ class Imagination(Composite):
     ) -> Episodes:
         """Rollouts of at most ``length`` transitions, each from a real state or from ``conditions.start`` (B, S).
 
-        The info ``disagreement`` of a transition is how far the members of the ensemble were apart. A rollout that
-        leaves the range of the data is cut off before that; one that does so at once is left out. Both are warned of.
+        The info ``disagreement`` of a transition is how far the members of the ensemble were apart, where it is kept. A
+        rollout that leaves the range of the data is cut off before that; one that does so at once is left out. Both are
+        warned of.
 
         Raises:
             ConditionError: an unknown condition or a wrong shape.
@@ -86,12 +97,12 @@ class Imagination(Composite):
             raise ConfigurationError(f"An episode has at least one transition, not {length}.")
         states, goals = self._starts(block, conditions)
         noise = BlockNoise(block.seed, block.index)
-        parts, model = [], self.world_model
+        parts, model, dynamics = [], self.world_model, self.world_model.dynamics(self.disagreement)
         for first in range(0, block.size, batch_size or block.size):
             part = slice(first, first + (batch_size or block.size))
             act = self._act(goals[part])
             bounds = (model.low, model.high)
-            made = rollout(model.ensemble, act, states[part], length or self.horizon, noise.part(first), bounds)
+            made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
             if told := made.divergence(first):
                 warnings.warn(f"{told}; fit the world model longer or shorten the rollouts.", stacklevel=2)
             parts.append(self._episodes(made))
@@ -124,11 +135,13 @@ class Imagination(Composite):
     def _episodes(self, made: Rollout) -> Episodes:
         """The rollouts that took a step, as episodes."""
         kept = (made.lengths > 0).cpu()
-        tensors = (made.states, made.actions, made.rewards, made.lengths, made.terminated, made.info["disagreement"])
-        states, actions, rewards, lengths, terminated, disagreement = (tensor.cpu()[kept] for tensor in tensors)
+        tensors = (made.states, made.actions, made.rewards, made.lengths, made.terminated)
+        states, actions, rewards, lengths, terminated = (tensor.cpu()[kept] for tensor in tensors)
         episodes = self.world_model.columns.episodes(states, actions, rewards, lengths, terminated)
-        acted = torch.arange(disagreement.shape[1]) < lengths[:, None]
-        return replace(episodes, infos={"disagreement": disagreement[acted]})
+        if not self.disagreement:
+            return episodes
+        acted = torch.arange(rewards.shape[1]) < lengths[:, None]
+        return replace(episodes, infos={"disagreement": made.info["disagreement"].cpu()[kept][acted]})
 
 
 def _whole(parts: list[Episodes]) -> Episodes:

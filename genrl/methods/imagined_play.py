@@ -54,6 +54,7 @@ class ImaginedPlay(Imagination):
         policy: a fitted learner over windows for the same spaces.
         horizon: transitions in an episode, fewer where the model ends it.
         execute: actions of a chunk carried out before the next plan; all by default.
+        disagreement: see ``Imagination``.
 
     Raises:
         ConfigurationError: a part was never fitted, or they were fitted to other spaces.
@@ -62,13 +63,20 @@ class ImaginedPlay(Imagination):
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal"})
     policy: Any  # a Player
 
-    def __init__(self, world_model: WorldModel, policy: Player, horizon: int = 32, execute: int | None = None) -> None:
+    def __init__(
+        self,
+        world_model: WorldModel,
+        policy: Player,
+        horizon: int = 32,
+        execute: int | None = None,
+        disagreement: bool = True,
+    ) -> None:
         Composite.__init__(self)  # an Imagination asks for a policy without memory
         require_same_spaces(world_model, policy)  # type: ignore[arg-type]
         if horizon < 1:
             raise ConfigurationError(f"An episode has at least one transition, not {horizon}.")
         self.world_model, self.policy, self.horizon, self.execute = world_model, policy, horizon, execute
-        self.spec = world_model.spec
+        self.disagreement, self.spec = disagreement, world_model.spec
 
     def _starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:
         """(B, S) states to start from, and the (B, G) goals that were desired there or are asked for."""

@@ -51,6 +51,7 @@ class MBRCSL(ImaginedPlay):
         slack: how far beyond the range of the data a next state is moved back from, as a share of that range; a rollout
             that goes further is cut off and thrown away, see ``Within``.
         wave: rollouts made at once, part of what a block is.
+        disagreement: see ``Imagination``.
         root: folder of the data set; Minari's own by default.
 
     Raises:
@@ -71,8 +72,9 @@ class MBRCSL(ImaginedPlay):
         slack: float = 0.25,
         wave: int = 256,
         root: str | None = None,
+        disagreement: bool = True,
     ) -> None:
-        super().__init__(world_model, policy, 1 if horizon is None else horizon)
+        super().__init__(world_model, policy, 1 if horizon is None else horizon, disagreement=disagreement)
         self.horizon = self.spec.max_length if horizon is None else horizon  # type: ignore[union-attr]
         if not 0 <= quantile <= 1:
             raise ConfigurationError(f"quantile is a share of the episodes, from 0 to 1, not {quantile}.")
@@ -127,7 +129,7 @@ class MBRCSL(ImaginedPlay):
         rewards = self.real.rewards.to(states)
         low, high = (torch.cat((getattr(states, end)(0), getattr(rewards, end)()[None])) for end in ("amin", "amax"))
         device = self.world_model.low.device
-        return Within(self.world_model.ensemble, low.to(device), high.to(device), self.slack)
+        return Within(self.world_model.dynamics(self.disagreement), low.to(device), high.to(device), self.slack)
 
     @torch.no_grad()
     def synthesize(
@@ -140,9 +142,9 @@ class MBRCSL(ImaginedPlay):
     ) -> Episodes:
         """Rollouts better than the data, at most as many as the block is to hold.
 
-        Infos of a transition are ``disagreement``, how far the members of the ensemble were apart, and ``rollout``, the
-        number of its episode among all rollouts of the block. Rollouts that leave the range of the data are thrown away
-        and warned of, and so is a block that is not full.
+        Infos of a transition are ``disagreement``, how far the members of the ensemble were apart (where that is kept),
+        and ``rollout``, the number of its episode among all rollouts of the block. Rollouts that leave the range of the
+        data are thrown away and warned of, and so is a block that is not full.
 
         Raises:
             ConditionError: any condition.

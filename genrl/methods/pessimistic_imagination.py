@@ -22,7 +22,8 @@ class PessimisticImagination(Imagination):
     """``Imagination`` with rewards r - lambda max_i ||Sigma_i(s, a)||.
 
     Args:
-        world_model, policy, horizon, stochastic: see ``Imagination``; MOPO's rollouts are of 1 or 5 steps.
+        world_model, policy, stochastic, disagreement: see ``Imagination``.
+        horizon: of a rollout; 1 or 5 in the paper.
         penalty: lambda; 0.5 to 5 in the paper.
 
     Raises:
@@ -30,9 +31,15 @@ class PessimisticImagination(Imagination):
     """
 
     def __init__(
-        self, world_model: WorldModel, policy: Actor, horizon: int = 5, penalty: float = 1.0, stochastic: bool = True
+        self,
+        world_model: WorldModel,
+        policy: Actor,
+        horizon: int = 5,
+        penalty: float = 1.0,
+        stochastic: bool = True,
+        disagreement: bool = True,
     ) -> None:
-        super().__init__(world_model, policy, horizon, stochastic)
+        super().__init__(world_model, policy, horizon, stochastic, disagreement)
         if penalty < 0:
             raise ConfigurationError(f"A penalty lowers rewards where the model is unsure: at least 0, not {penalty}.")
         self.penalty = penalty

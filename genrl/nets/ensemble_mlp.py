@@ -22,7 +22,9 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, x: Tensor, members: Tensor | None = None) -> Tensor:
         """(M, B, in) to (M, B, out); by the ``members`` (M',) alone where given."""
-        weight, bias = (self.weight, self.bias) if members is None else (self.weight[members], self.bias[members])
+        if members is None:
+            return torch.baddbmm(self.bias, x, self.weight)
+        weight, bias = (part.index_select(0, members) for part in (self.weight, self.bias))  # quicker than [members]
         return torch.baddbmm(bias, x, weight)
 
 

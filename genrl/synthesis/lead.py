@@ -121,5 +121,5 @@ def surpassing(
         return MBRCSL(model, guide, data, root=None if root is None else str(root), **settings)  # type: ignore[arg-type]
     except TypeError as error:
         raise ConfigurationError(
-            f"Surpassing takes quantile, margin, tries, slack, wave and horizon, not {dict(settings)}."
+            f"Surpassing takes quantile, margin, tries, slack, wave, horizon and disagreement, not {dict(settings)}."
         ) from error

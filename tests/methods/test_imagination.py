@@ -48,6 +48,13 @@ def imagination(model, request) -> Imagination:
     return Imagination(model, quickly(request.param(), linear()), horizon=6)
 
 
+def test_without_disagreement_the_same_episodes_come_without_it(imagination):
+    terse = Imagination(imagination.world_model, imagination.policy, 6, disagreement=False)
+    got, expected = terse.synthesize(Block(0, 0, 20)), imagination.synthesize(Block(0, 0, 20))
+    assert got.infos == {}
+    assert_close(got, replace(expected, infos={}), atol=1e-4)
+
+
 def test_the_actions_are_the_policys_own(imagination):
     """Against the policy as it acts in an environment."""
     mode = Imagination(imagination.world_model, imagination.policy, 6, stochastic=False)

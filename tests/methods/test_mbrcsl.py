@@ -54,6 +54,12 @@ def test_rollouts_begin_where_the_data_do_and_last_as_long(everything):
     assert everything.infos["disagreement"].shape == everything.rewards.shape
 
 
+def test_without_disagreement_the_same_rollouts_come_without_it(parts, everything):
+    terse = MBRCSL(*parts, linear(), wave=16, disagreement=False, **EVERYTHING).synthesize(Block(0, 0, 60))
+    assert set(terse.infos) == {"rollout"}
+    assert_close(terse, replace(everything, infos={"rollout": everything.infos["rollout"]}), atol=1e-4)
+
+
 @pytest.mark.parametrize("share", [0.2, 0.9])
 def test_exactly_those_above_the_threshold_are_kept(parts, everything, share):
     margin = float(everything.returns.quantile(share) - linear().returns.quantile(0.5))

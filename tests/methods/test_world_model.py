@@ -161,6 +161,58 @@ def test_every_member_has_data_of_its_own():
     assert torch.equal(batch.actions[3, 2], data.actions[""][table[3, 2]])
 
 
+# weight decay
+
+
+class Flat(WorldModel):
+    """A loss without any slope, so that nothing but decay moves a weight."""
+
+    def training_step(self, batch, batch_index):
+        return 0.0 * sum(parameter.sum() for parameter in self.parameters())
+
+
+def decayed(decay) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """All parameters before and after ten updates at a rate of at most 0.1."""
+    model = Flat(net=partial(EnsembleMLP, width=4, layers=2), members=2, elites=1, lr=0.1, weight_decay=decay)
+    model.prepare(linear(10))
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    fit(model, linear(10), 10, val_fraction=0.0, progress=False)
+    return before, dict(model.named_parameters())
+
+
+def left(decay: float) -> float:
+    """Share of a weight that ten updates leave: the rate is at its peak at once, then falls as half a cosine."""
+    rates = [0.1] + [0.05 * (1 + np.cos(np.pi * k / 9)) for k in range(9)]
+    return float(np.prod([1 - rate * decay for rate in rates]))
+
+
+def test_every_layer_decays_by_its_own_number_and_nothing_else_does():
+    decays = {"ensemble.net.layers.0.weight": 0.5, "ensemble.net.layers.1.weight": 1.0}
+    decays["ensemble.net.layers.2.weight"] = 2.0
+    before, after = decayed(list(decays.values()))
+    for name, old in before.items():
+        expected = old * left(decays[name]) if name in decays else old
+        torch.testing.assert_close(after[name], expected, rtol=1e-5, atol=0, msg=name)
+
+
+def test_one_number_is_the_decay_of_everything():
+    before, after = decayed(1.5)
+    for name, old in before.items():
+        torch.testing.assert_close(after[name], old * left(1.5), rtol=1e-5, atol=0, msg=name)
+
+
+def test_there_is_a_decay_for_each_layer_or_the_model_is_not_built():
+    model = WorldModel(net=partial(EnsembleMLP, width=4, layers=2), weight_decay=[1e-4, 1e-4])
+    with pytest.raises(ConfigurationError, match=r"2 entries, but the network has 3 linear layers, the head included"):
+        model.prepare(linear(10))
+
+
+def test_decays_by_layer_come_back_with_a_checkpoint(tmp_path):
+    decays = [1e-4, 2e-4]
+    model = fit(WORLD_MODEL(weight_decay=decays), linear(10), 2, progress=False)
+    assert load(save(model, tmp_path / "model.ckpt")).weight_decay == decays
+
+
 # data
 
 
