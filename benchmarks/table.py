@@ -3,7 +3,8 @@
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``, NAME a file in benchmarks/results. Its
 shape follows from the keys: ``ratio`` is a row of its own, ``iqm.both`` a row ``both`` with a column ``iqm`` (its
 ``low.both`` and ``high.both`` become the interval behind it, as ``gain_low.both`` does for ``gain.both``), and
-``overhead.heun.mlp1`` a row ``heun`` and a column ``mlp1`` of a table ``overhead``.
+``overhead.heun.mlp1`` a row ``heun`` and a column ``mlp1`` of a table ``overhead``; the last word of a longer key is
+the column, all between belong to the row.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def markdown(result: Mapping[str, Any]) -> str:
                 single[first] = {"value": shown}
             case [row]:
                 pairs.setdefault(row, {})[first] = shown
-            case [row, *columns]:
-                matrices.setdefault(first, {}).setdefault(row, {})[".".join(columns)] = shown
+            case [*rows, column]:
+                matrices.setdefault(first, {}).setdefault(".".join(rows), {})[column] = shown
     tables = [_table("", pairs), *(_table(name, rows) for name, rows in matrices.items()), _table("", single)]
     return "\n\n".join([*filter(None, tables), _provenance(result)])
 

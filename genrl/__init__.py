@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from genrl.learners.beso import BESO
     from genrl.learners.cql import CQL
     from genrl.learners.decision_transformer import DecisionTransformer
+    from genrl.learners.doc import DoC
     from genrl.learners.flow_policy import FlowPolicy
+    from genrl.learners.future_vae import FutureVAE
     from genrl.learners.gcbc import GCBC
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
+    from genrl.learners.latents import CategoricalLatent, GaussianLatent
     from genrl.learners.percent_bc import PercentBC
     from genrl.learners.rvs import RvS
     from genrl.learners.sac import SAC
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from genrl.methods.diffusion_world_model import DiffusionWorldModel
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
+    from genrl.methods.imagined_futures import ImaginedFutures
     from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.mbrcsl import MBRCSL
     from genrl.methods.pessimistic_imagination import PessimisticImagination
@@ -91,6 +95,11 @@ _HOMES = {
     "PercentBC": "genrl.learners.percent_bc:PercentBC",
     "RvS": "genrl.learners.rvs:RvS",
     "DecisionTransformer": "genrl.learners.decision_transformer:DecisionTransformer",
+    # learners of latent futures
+    "DoC": "genrl.learners.doc:DoC",
+    "FutureVAE": "genrl.learners.future_vae:FutureVAE",
+    "CategoricalLatent": "genrl.learners.latents:CategoricalLatent",
+    "GaussianLatent": "genrl.learners.latents:GaussianLatent",
     # policies over windows of play
     "BESO": "genrl.learners.beso:BESO",
     "FlowPolicy": "genrl.learners.flow_policy:FlowPolicy",
@@ -107,6 +116,7 @@ _HOMES = {
     "Imagination": "genrl.methods.imagination:Imagination",
     "PessimisticImagination": "genrl.methods.pessimistic_imagination:PessimisticImagination",
     "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
+    "ImaginedFutures": "genrl.methods.imagined_futures:ImaginedFutures",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
@@ -144,16 +154,21 @@ __all__ = [
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
+    "CategoricalLatent",
     "Conditions",
     "DecisionTransformer",
     "DiffusionWorldModel",
+    "DoC",
     "Episodes",
     "FlowPolicy",
     "FlowSampling",
+    "FutureVAE",
+    "GaussianLatent",
     "Guidance",
     "Guided",
     "Imagination",
     "Imagined",
+    "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
     "PercentBC",

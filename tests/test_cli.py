@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,12 +62,16 @@ def root(tmp_path_factory) -> Path:
 def short_fit(config: Path, root: Path, runs: Path) -> list[str]:
     """Options that make any configuration's fit short and its networks small."""
     settings = yaml.safe_load(config.read_text())
-    nets = [name for name in settings["model"]["init_args"] if name.endswith("net")]
-    options = {f"--model.{net}.width": WIDTH for net in nets}
+    options = {f"--model.{net}.width": WIDTH for net in wide(settings["model"]["init_args"])}
     options |= {"--data.root": root, "--data.batches_per_epoch": 3, "--data.batch_size": 8, "--data.val_batches": 1}
     options |= {"--trainer.max_epochs": 1, "--trainer.logger.save_dir": runs, "--trainer.enable_progress_bar": "false"}
     options |= {"--trainer.accelerator": "cpu", "--trainer.enable_model_summary": "false"}
     return ["--config", str(config), *(f"{name}={value}" for name, value in options.items())]
+
+
+def wide(arguments: dict[str, Any]) -> list[str]:
+    """The networks among a model's arguments that have a width."""
+    return [name for name, value in arguments.items() if name.endswith("net") and "width" in value["init_args"]]
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +123,9 @@ def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
     folder = tmp_path / config.stem / "version_0"
     module = load(folder / "checkpoints" / "last.ckpt")
     assert type(module).__name__ == yaml.safe_load(config.read_text())["model"]["class_path"].rpartition(".")[2]
-    networks = [value for name, value in module.configuration().items() if name.endswith("net")]
+    networks = wide(module.configuration())
     assert networks
-    assert all(network["init_args"]["width"] == WIDTH for network in networks)
+    assert all(module.configuration()[network]["init_args"]["width"] == WIDTH for network in networks)
     assert "val_loss" in _metrics(tmp_path / config.stem)
     if isinstance(module, WorldModel):
         with pytest.raises(ConfigurationError, match="makes no data without a policy"):
@@ -145,6 +150,8 @@ def test_every_method_and_learner_has_a_configuration():
         "BC",
         "CQL",
         "DecisionTransformer",
+        "DoC",
+        "FutureVAE",
         "GCBC",
         "IQL",
         "PercentBC",

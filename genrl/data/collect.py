@@ -13,7 +13,7 @@ from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
 from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
-from genrl.data.policy import Policy, receive
+from genrl.data.policy import Policy, receive, told
 from genrl.data.record import Record
 
 ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
@@ -38,7 +38,8 @@ def collect(
 
     Episode e draws its reset seed, its policy seed and its reset options from (seed, e) alone, and episodes come back
     in the order of their index: the data depend neither on ``num_envs`` nor on which episode finishes first. A policy
-    that wants to know what it earns (``Rewarded``) is told after every step.
+    that wants to know what it earns (``Rewarded``) is told after every step, and what a policy tells itself
+    (``Telling``) is kept among the infos.
 
     Args:
         env: environment id, Gymnasium specification, or a function that makes an environment.
@@ -103,11 +104,12 @@ def _play(
             wishes = None if conditions is None else conditions.rows(torch.from_numpy(running))
             fresh[:] = False
         actions = lockstep.checked(policy.act(lockstep.batch(), wishes, deterministic), active)
+        beside = told(policy)
         results = {slot: lockstep.step(slot, actions) for slot in np.flatnonzero(active)}
         receive(policy, np.array([results[slot].reward if active[slot] else 0.0 for slot in range(len(lockstep))]))
         after = lockstep.snapshot()
         for slot, result in results.items():
-            records[slot].add(actions, result, after, max_steps)
+            records[slot].add(actions, beside, result, after, max_steps)
             if records[slot].over:
                 yield int(running[slot]), records[slot].episode()
                 following = next(waiting, None)

@@ -16,7 +16,9 @@ from genrl.data.spaces import flatten, leaf_spaces, unflatten
 EnvLike = str | EnvSpec | Callable[[], gym.Env]
 """An environment id, a Gymnasium specification, or anything that makes an environment when called."""
 
-OWN_ENVIRONMENTS = ("genrl.data.ogbench_envs", "genrl.data.pusht", "genrl.data.stitch_maze")
+OWN_ENVIRONMENTS = tuple(
+    f"genrl.data.{name}" for name in ("bandit", "noisy_actions", "ogbench_envs", "pusht", "stitch_maze")
+)
 """Modules that register the ids ``genrl/...``."""
 
 

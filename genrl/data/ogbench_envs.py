@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from genrl.data.extras import optional
 TASKS = 5
 """Every environment has five official evaluation tasks, numbered from 1."""
 
-STEPS = {"cube-single-v0": 200, "scene-v0": 750, "pointmaze-medium-v0": 1000}
+STEPS = {"cube-single-v0": 200, "scene-v0": 750, "pointmaze-medium-v0": 1000, "pointmaze-teleport-v0": 1000}
 """OGBench's environments that are registered here as ``genrl/...``, and the longest evaluation episode of each."""
 
 
@@ -53,6 +53,7 @@ class OGBenchGoals(gym.Env):
         self.observation_space = gym.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
         self.action_space = gym.spaces.Box(-1.0, 1.0, self.simulator.action_space.shape, np.float32)
         self._goal = np.zeros(state.shape, np.float32)
+        self._teleports = getattr(self.simulator, "_teleport_info", None) is not None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict]:
         """Begin an episode; ``options`` may hold a ``task_id``.
@@ -73,7 +74,8 @@ class OGBenchGoals(gym.Env):
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control step."""
-        state, reward, terminated, truncated, info = self.simulator.step(action)
+        with lent_randomness(self.np_random) if self._teleports else nullcontext():
+            state, reward, terminated, truncated, info = self.simulator.step(action)
         if self.free_play:
             return self._observe(state), 0.0, False, False, {}
         return self._observe(state), float(reward), terminated, truncated, {"success": bool(info["success"])}

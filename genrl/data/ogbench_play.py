@@ -54,6 +54,8 @@ RECIPES = {
     "scene-play": Recipe("genrl/scene-v0", 1000, PlanOracle.for_env, cube_in_sight),
     "pointmaze-medium-navigate": Recipe("genrl/pointmaze-medium-v0", 1000, navigate),
     "pointmaze-medium-stitch": Recipe("genrl/pointmaze-medium-v0", 200, stitch),
+    "pointmaze-teleport-navigate": Recipe("genrl/pointmaze-teleport-v0", 1000, navigate),
+    "pointmaze-teleport-stitch": Recipe("genrl/pointmaze-teleport-v0", 200, stitch),
 }
 """OGBench's data sets that can be made here; its own hold ten times the default number of transitions."""
 

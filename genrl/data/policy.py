@@ -1,5 +1,6 @@
 """The policy protocol: what a collector or an evaluation needs of anything that acts."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,3 +35,16 @@ def receive(policy: Policy, rewards: np.ndarray) -> None:
     """Tell ``policy`` the rewards (B,) of its last actions, if it wants to know."""
     if isinstance(policy, Rewarded):
         policy.receive(rewards)
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A policy that has something to tell of each step beside the action, such as the return that it expects."""
+
+    def infos(self) -> Mapping[str, np.ndarray]:
+        """Name -> (B, ...) numbers that belong to the last actions."""
+
+
+def told(policy: Policy) -> Mapping[str, np.ndarray]:
+    """What ``policy`` tells of its last actions beside them, name -> (B, ...); nothing unless it is one that tells."""
+    return policy.infos() if isinstance(policy, Telling) else {}

@@ -33,12 +33,27 @@ class Record:
         """Whether the episode has ended."""
         return self.terminated or self.truncated
 
-    def add(self, actions: NumpyLeaves, result: StepResult, after: NumpyLeaves, max_steps: int | None) -> None:
-        """One transition: the batch of actions, what the environment answered, and the batch of observations after."""
+    def add(
+        self,
+        actions: NumpyLeaves,
+        beside: NumpyLeaves,
+        result: StepResult,
+        after: NumpyLeaves,
+        max_steps: int | None,
+    ) -> None:
+        """One transition.
+
+        Args:
+            actions: the batch of actions.
+            beside: what the policy told beside, name -> (B, ...).
+            result: what the environment answered.
+            after: the batch of observations after.
+            max_steps: an episode that is still running after so many steps is truncated.
+        """
         self._actions.append(actions)
         self._observations.append(after)
         self._rewards.append(result.reward)
-        for path, value in _numeric(result.info):
+        for path, value in _numeric({**result.info, **{name: rows[self._slot] for name, rows in beside.items()}}):
             self._infos[path].append(value)
         self.terminated = result.terminated
         self.truncated = (result.truncated or len(self._rewards) == max_steps) and not result.terminated

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from genrl.data.bandit import Misled
 from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
 from genrl.data.journeys import expert, journeys
 from genrl.data.maze_oracle import navigate, stitch
@@ -16,6 +17,7 @@ from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.policy import Policy
 from genrl.data.spaces import leaf_spaces
+from genrl.data.value_iteration import ValueIteration
 from genrl.data.waypoint import WaypointPolicy
 from genrl.learners.agent import Agent
 from genrl.training.checkpoint import load
@@ -58,6 +60,8 @@ NAMED: dict[str, Maker] = {
     "stitch": stitch,
     "journeys": journeys,
     "expert": expert,
+    "misled": Misled.for_env,
+    "value_iteration": ValueIteration.for_env,
 }
 
 STORED: dict[str, Maker] = {".ckpt": learned_policy, ".npz": actor_policy}

@@ -9,11 +9,13 @@ from typing import Any
 
 from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.learners.agent import Agent
+from genrl.learners.future_conditioned import FutureConditioned
 from genrl.learners.learner import Learner
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.learners.sequence import SequenceLearner
 from genrl.methods.gta import GTA
 from genrl.methods.imagination import Imagination
+from genrl.methods.imagined_futures import ImaginedFutures
 from genrl.methods.imagined_play import ImaginedPlay
 from genrl.methods.mbrcsl import MBRCSL
 from genrl.methods.method import Method
@@ -53,8 +55,7 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
     if not agents:
         return model
     if isinstance(model, WorldModel) and set(agents) == {"guide"}:
-        guide = agents["guide"]
-        return ImaginedPlay(model, guide) if isinstance(guide, SequenceLearner) else Imagination(model, guide)  # type: ignore[arg-type]
+        return _rolled_out(model, agents["guide"])
     if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
         raise ConfigurationError(
             f"A {type(model).__name__} cannot be led by {' and '.join(agents)}: a diffusion model takes a guide, a"
@@ -63,6 +64,13 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
     if "critic" in agents:
         return ValueGuidedDiffusion(model, agents["critic"], guidance)
     return PolicyGuidedDiffusion(model, agents["guide"], guidance, agents.get("behaviour"))
+
+
+def _rolled_out(model: WorldModel, guide: Any) -> Method:
+    """A guide in a world model, as its kind acts."""
+    if isinstance(guide, FutureConditioned):
+        return ImaginedFutures(model, guide)
+    return ImaginedPlay(model, guide) if isinstance(guide, SequenceLearner) else Imagination(model, guide)  # type: ignore[arg-type]
 
 
 def scaled(guidance: Guidance, scale: float | None) -> Guidance:

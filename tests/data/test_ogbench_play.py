@@ -119,6 +119,21 @@ def test_stitching_ends_four_cells_from_the_start(maze):
     assert np.mean(np.array(gone) == 4) > 0.8  # the rest were pushed over a border by the noise at the end
 
 
+def test_play_by_teleporter_jumps_to_the_ways_out():
+    played = play("pointmaze-teleport-navigate", 3000, seed=3)
+    theirs = simulator("pointmaze-teleport-v0")
+    places = played.observations["observation"].double().numpy()
+    moved = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    within = played.observation_rows.numpy()  # rows at which a transition begins
+    jumps = [row for row in within if moved[row] > 2]
+    assert len(jumps) >= 2  # few: one way out is a cell without another
+    for row in jumps:
+        assert np.linalg.norm(theirs._teleport_info["teleport_in_xys"] - places[row], axis=1).min() <= 1.5 + 1e-3
+        assert np.linalg.norm(theirs._teleport_info["teleport_out_xys"] - places[row + 1], axis=1).min() < 0.5
+    again = play("pointmaze-teleport-navigate", 1000, seed=3)
+    assert torch.equal(again.observations["observation"], played.observations["observation"][:1001])
+
+
 def test_oracles_have_names():
     env = make_env("genrl/pointmaze-medium-v0")
     assert make_policy("stitch", env, {"noise": 0.1}).following is None

@@ -17,6 +17,8 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.learners.bc import BC
 from genrl.learners.decision_transformer import DecisionTransformer
+from genrl.learners.doc import DoC
+from genrl.learners.future_vae import FutureVAE
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
 from genrl.learners.percent_bc import PercentBC
@@ -47,6 +49,8 @@ EVERY = [
     PercentBC,
     RvS,
     DecisionTransformer,
+    DoC,
+    FutureVAE,
 ]
 LEAVES = {
     "bounded Box": box(2, 1.0),

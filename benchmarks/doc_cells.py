@@ -1,0 +1,130 @@
+"""One cell of the benchmarks of DoC: a learner fitted to the data of its seed, and played where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
+from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
+from genrl.data.collect import collect
+from genrl.data.environments import make_env
+from genrl.data.episodes import Episodes
+from genrl.data.policy import Policy
+from genrl.data.randomness import generator
+from genrl.evaluation.evaluate import Evaluation, evaluate
+from genrl.learners.agent import Agent
+from genrl.learners.future_conditioned import FutureConditioned
+from genrl.learners.latent_policy import LatentPolicy
+from genrl.learners.return_policy import ReturnPolicy
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+
+SHARED = REPOSITORY / "benchmarks" / "cells" / ".models" / "doc"
+"""Fitted learners, each under a digest of the code and the settings that it depends on."""
+
+STARTS_SEED = 40_000
+"""Seed s plays from the starts, and with the luck, of STARTS_SEED + s, whatever the arm; its data have others."""
+
+
+def compute(cell: Cell, workspace: Path) -> dict[str, float]:
+    """The mean ``return`` of one arm, the ``predicted`` one, and what its latents tell."""
+    place = PLACES[cell.environment]
+    sizes = replace(SIZES[place.family], **cell.settings)
+    learner = fitted(cell.arm, cell.environment, cell.seed, sizes)
+    policy = learner.policy()
+    figures = {"return": play(policy, place, cell.seed, sizes).mean, **predicted(policy)}
+    if place.family == "bandit" and isinstance(learner, FutureConditioned):
+        figures |= told(learner, data(place, cell.seed, sizes))
+    return figures
+
+
+def data_return(cell: Cell) -> dict[str, float]:
+    """The mean ``return`` of the data themselves."""
+    place = PLACES[cell.environment]
+    return {"return": float(data(place, cell.seed, replace(SIZES[place.family], **cell.settings)).returns.mean())}
+
+
+def predicted(policy: Policy) -> dict[str, float]:
+    """After play: the return that was aimed at, or that was expected of the latents followed, in the mean."""
+    if isinstance(policy, ReturnPolicy):
+        return {"predicted": policy.target}
+    return {"predicted": float(policy.predicted_value.mean())} if isinstance(policy, LatentPolicy) else {}
+
+
+def told(learner: FutureConditioned, episodes: Episodes) -> dict[str, float]:
+    """How many ``latents`` are in use, and ``mi``, what they tell of a bandit's luck."""
+    sampler = learner.sampler(episodes)
+    tau = sampler.fetch(torch.arange(len(sampler)))
+    with torch.inference_mode():
+        q = learner.tell(tau, generator(0)).q
+    information = conditional_information(q.softmax(-1), episodes.actions[""], episodes.rewards)
+    return {"latents": float(learner.latent.in_use(q)), "mi": float(information)}
+
+
+def conditional_information(q: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
+    """() I(r; z | a) in nats, for the probabilities (N, Z) of latents given each of N draws of two arms.
+
+    By counting alone, from the distribution of arm, reward and latent in the data.
+    """
+    joint = torch.zeros(4, q.shape[1], dtype=torch.float64)
+    joint = joint.index_add(0, 2 * actions.long() + rewards.long(), q.double()).view(2, 2, -1) / len(q)  # a, r, z
+    given = joint.sum((1, 2), keepdim=True), joint.sum(2, keepdim=True), joint.sum(1, keepdim=True)
+    terms = torch.special.xlogy(joint, joint * given[0]) - torch.special.xlogy(joint, given[1] * given[2])
+    return terms.sum()
+
+
+def data(place: Place, seed: int, sizes: Sizes) -> Episodes:
+    """The trajectories of a seed.
+
+    Of a hundred in a slippery lake it may be that none comes to the goal, and there is nothing to be learned from
+    them: then others are collected, until returns differ.
+    """
+    policy = place.behaviour(make_env(place.env, place.settings))
+    while True:
+        made = collect(place.env, policy, sizes.trajectories, seed, num_envs=50, env_kwargs=place.settings)
+        if made.returns.min() < made.returns.max():
+            return replace(made, infos={})
+        seed += 100_000
+
+
+def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> Agent:
+    """The learner of an arm after as many updates as all others; made once, and kept."""
+    place = PLACES[where]
+
+    def build(folder: Path) -> None:
+        learner = LEARNERS[place.family][arm](seed=seed)
+        how: dict[str, Any] = {"batch_size": sizes.batch, "val_fraction": 0.0, "progress": False}
+        save(fit(learner, data(place, seed, sizes), sizes.updates, **how), folder / "model.ckpt")
+
+    SHARED.mkdir(parents=True, exist_ok=True)
+    chosen = digest([code_digest(CODE), asdict(sizes)])[:16]
+    learner: Any = load(artefact(SHARED, f"{where}-{arm}-{seed}-{chosen}", build) / "model.ckpt")
+    return learner
+
+
+def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
+    """Whole episodes with the luck of this seed, all side by side; actions are drawn, as they are in the data."""
+    how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": False, "env_kwargs": place.settings}
+    return evaluate(policy, place.env, sizes.starts, STARTS_SEED + seed, **how)
+
+
+def files(folder: str, *names: str) -> list[str]:
+    """Python files of a folder."""
+    return [f"{folder}/{name}.py" for name in names]
+
+
+CODE = [
+    *files("benchmarks", "doc_cells", "doc_settings", "doc_ablations"),
+    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "return_windows", "trajectories"),
+    *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
+    *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
+    *files("genrl/learners", "doc", "future_vae", "future_conditioned", "latent_future", "latent_policy", "latents"),
+    *files("genrl/learners", "energy", "action_density"),
+    *files("genrl/nets", "mlp", "return_transformer", "trajectories"),
+]
+"""What cells depend on."""

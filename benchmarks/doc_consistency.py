@@ -1,0 +1,80 @@
+"""Whether a policy gets the return that it expects: DoC by the value of the future it follows, DT by what it asks for.
+
+The learners are those of ``doc_bandit``, ``doc_frozenlake`` and ``doc_mujoco``, on the same data. ``error.ENV.METHOD``
+is |expected - obtained| return in the mean over seeds, each of these the mean over the evaluation episodes of a seed,
+in the environment's own units (the bandit and the lakes: from 0 to 1); ``bias.ENV.METHOD`` the mean of expected -
+obtained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.cells import Cell, grid
+from benchmarks.doc_cells import CODE, compute
+from benchmarks.doc_settings import BANDITS, HOPPERS, LAKES, PLACES, SIZES, TRIED
+from benchmarks.results import Results
+from benchmarks.runner import Benchmark, main
+from genrl.evaluation.style import FAINT, colours, label, legend_below
+from genrl.evaluation.style import grid as panels
+
+SEEDS = range(5)
+ARMS = ("doc", "dt")
+FAMILIES = {"bandit": BANDITS, "lake": LAKES, "hopper": HOPPERS}
+
+
+def aggregate(results: Results) -> dict[str, float]:
+    """Errors of what was expected."""
+    figures: dict[str, float] = {}
+    for where in results.environments:
+        for arm in results.arms:
+            gap = results.values(arm, "predicted", where) - results.values(arm, "return", where)
+            name = f"{where.replace('-', '.')}.{arm}"
+            figures |= {f"error.{name}": float(np.abs(gap).mean()), f"bias.{name}": float(gap.mean())}
+    return figures
+
+
+def picture(results: Results) -> Figure:
+    """A panel for each family: obtained over expected return, a point for each environment and seed."""
+    families = {name: [where for where in places if where in results.environments] for name, places in FAMILIES.items()}
+    families = {name: places for name, places in families.items() if places}
+    figure, axes = panels(len(families), 3, 3.0, 3.0)
+    for panel, (name, places) in zip(axes, families.items(), strict=True):
+        _draw(panel, results, places)
+        label(panel, x="expected return", y="obtained return", title=name)
+    legend_below(figure, axes[0].collections)
+    return figure
+
+
+def _draw(axes: Axes, results: Results, places: Iterable[str]) -> None:
+    """One family."""
+    for arm, colour in colours(results.arms).items():
+        expected, obtained = (
+            np.concatenate([results.values(arm, key, where) for where in places]) for key in ("predicted", "return")
+        )
+        axes.scatter(expected, obtained, s=14, color=colour, alpha=0.6, linewidths=0, label=arm)
+    ends = [min(*axes.get_xlim(), *axes.get_ylim()), max(*axes.get_xlim(), *axes.get_ylim())]
+    axes.plot(ends, ends, color=FAINT, linestyle="--", linewidth=1.2, zorder=0.5)
+
+
+QUICK = {"updates": 40, "starts": 20}
+
+BENCHMARK = Benchmark(
+    name="doc_consistency",
+    cells=grid(ARMS, PLACES, SEEDS),
+    compute=compute,
+    aggregate=aggregate,
+    picture=picture,
+    tried=TRIED,
+    quick_cells=[Cell(arm, where, 0, QUICK) for where in ("p10", "lake4-slip67-eps30") for arm in ARMS],
+    code=CODE,
+    settings={family: asdict(sizes) for family, sizes in SIZES.items()},
+)
+
+if __name__ == "__main__":
+    raise SystemExit(main(BENCHMARK))

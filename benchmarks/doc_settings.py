@@ -1,0 +1,149 @@
+"""All that was chosen for the benchmarks of DoC, on tuning seeds from 1000, and how many choices were looked at.
+
+Data, sizes of networks and fits go by the family of an environment; every arm has the same number of updates and the
+same batches in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+
+from benchmarks.doc_ablations import OppositeSign, RandomPosterior
+from benchmarks.locomotion import MEDIUM, actor
+from genrl.data.bandit import Misled
+from genrl.data.policy import Policy
+from genrl.data.value_iteration import ValueIteration
+from genrl.learners.agent import Agent
+from genrl.learners.bc import BC
+from genrl.learners.decision_transformer import DecisionTransformer
+from genrl.learners.doc import DoC
+from genrl.learners.future_vae import FutureVAE
+from genrl.learners.latents import CategoricalLatent, GaussianLatent
+from genrl.learners.percent_bc import PercentBC
+from genrl.nets.mlp import MLP
+from genrl.nets.return_transformer import ReturnTransformer
+from genrl.nets.trajectories import PooledMLP
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a cell depends on beside its arm, its environment and its seed.
+
+    Attributes:
+        trajectories: in the data.
+        updates: of every learner.
+        batch: of every update.
+        starts: evaluation episodes.
+    """
+
+    trajectories: int
+    updates: int
+    batch: int
+    starts: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the data of a cell come from, and where its policy plays.
+
+    Attributes:
+        family: key of ``SIZES`` and ``LEARNERS``.
+        env, settings: id, and what the environment takes.
+        behaviour: maker of the policy that the data come from.
+    """
+
+    family: str
+    env: str
+    settings: Mapping[str, Any]
+    behaviour: Callable[[gym.Env], Policy]
+
+
+CHANCES = (0.05, 0.1, 0.2, 0.3, 0.4)
+SLIPS = {"slip0": 0.0, "slip33": 1 / 3, "slip67": 2 / 3}
+EPSILONS = (0.3, 0.5, 0.7)
+NOISES = (0.0, 0.5, 1.0)
+
+
+def bandit(p: float) -> Place:
+    """Two arms of chances p and 1 - p."""
+    return Place("bandit", "genrl/bandit-v0", {"p": p}, Misled.for_env)
+
+
+def lake(side: int, slip: float, epsilon: float) -> Place:
+    """FrozenLake of side x side cells, by a nearly optimal policy."""
+    settings = {"map_name": f"{side}x{side}", "success_rate": 1 - slip}
+    return Place("lake", "FrozenLake-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
+
+
+def hopper(sigma: float) -> Place:
+    """Hopper with noise on its actions, by a mediocre actor."""
+    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, lambda env: actor(MEDIUM["hopper"]))
+
+
+BANDITS = {f"p{100 * p:02.0f}": bandit(p) for p in CHANCES}
+LAKES = {
+    f"lake{side}-{name}-eps{100 * epsilon:.0f}": lake(side, slip, epsilon)
+    for side in (4, 8)
+    for name, slip in SLIPS.items()
+    for epsilon in EPSILONS
+}
+HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
+PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
+
+SIZES = {
+    "bandit": Sizes(trajectories=1000, updates=1000, batch=64, starts=1000),
+    "lake": Sizes(trajectories=100, updates=1000, batch=64, starts=200),
+    "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
+}
+"""Published: 10,000 updates of 64 trajectories each."""
+
+SMALL, LARGE = partial(MLP, width=32, layers=2), partial(MLP, width=256, layers=2)
+"""Networks of the bandit and the lakes, and of Hopper."""
+
+Makers = dict[str, Callable[..., Agent]]
+
+
+def baselines(net: Callable[..., Any], width: int, layers: int, context: int) -> Makers:
+    """The learners that know of no latent future."""
+    transformer = partial(ReturnTransformer, width=width, layers=layers)
+    return {
+        "dt": partial(DecisionTransformer, net=transformer, context=context, lr=1e-3),
+        "percent_bc": partial(PercentBC, net=net, percent=10.0),
+        "bc": partial(BC, net=net),
+    }
+
+
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(16), "lr": 3e-3}
+DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3}
+"""Of the bandit and of the lakes alike. With few latents some fits end with one alone in use, so there are many."""
+
+GAUSSIAN: dict[str, Any] = {
+    "latent": GaussianLatent(32),
+    "net": LARGE,
+    "future_net": partial(PooledMLP, width=256),
+    "horizon": 20,
+}
+
+TABULAR: Makers = {
+    "doc": partial(DoC, **DOC),
+    "future_vae": partial(FutureVAE, **LATENT),
+    "no_term": partial(DoC, **DOC | {"beta": 0.0}),
+    "opposite_sign": partial(OppositeSign, **DOC),
+    "random_posterior": partial(RandomPosterior, **DOC),
+}
+"""DoC, its nearest baseline, and what it is without one of its parts."""
+
+LEARNERS: dict[str, Makers] = {
+    "bandit": TABULAR | baselines(SMALL, width=32, layers=2, context=1),
+    "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
+    "hopper": baselines(LARGE, width=64, layers=2, context=10)
+    | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
+}
+
+TRIED = {"doc": 14, "dt": 3, "no_term": 3, "future_vae": 2}
+"""Settings looked at for each arm; one where none stands here."""

@@ -1,0 +1,118 @@
+"""Dichotomy of control: act for the best future that the agent itself decides, not for the best luck.
+
+Source: "Dichotomy of Control: Separating What You Can Control from What You Cannot" (Yang et al. 2022),
+https://arxiv.org/abs/2210.13435, equations 4 to 7. With tau a trajectory from s_0, h_t what
+was before s_t in it, and rho the marginal of (r, s'):
+
+    min pi, q  max f   sum_t E[-log pi(a_t | h_t, s_t, z)]
+                       + beta sum_t E[f(r_t, s_{t+1}, z, h_t, s_t, a_t) - log E_rho exp f(r, s', z, h_t, s_t, a_t)]
+    min p, V           E[KL(stop_gradient(q(z | tau)) || p(z | s_0)) + (V(z, s_0) - R(tau))^2]
+
+The energy f raises the estimate of how much a future tells of what the environment does, and the posterior lowers it,
+until futures tell of the agent's own actions alone. Whoever then follows one may expect its value.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genrl.data.trajectories import Trajectories
+from genrl.data.errors import ConfigurationError
+from genrl.learners.energy import Energy, contrast, reversed_gradient
+from genrl.learners.future_conditioned import FutureConditioned, Told
+from genrl.learners.latent_future import Net
+from genrl.learners.latents import CategoricalLatent, Latent
+from genrl.nets.mlp import MLP
+from genrl.nets.trajectories import FutureNet, HistoryNet, PooledMLP, Present
+from genrl.training.spec import DataSpec
+
+
+class DoC(FutureConditioned):
+    """Cloning of actions given a latent future that holds nothing of the environment's own luck.
+
+    Both players move at once, by one backward pass in which the gradient changes its sign between f and z: taking turns
+    on the same batch costs twice as much, and gains nothing as long as f learns at least as fast as q (see
+    ``energy_lr``).
+
+    Args:
+        latent, net, history_net, future_net, horizon, candidates, lr, weight_decay: see ``FutureConditioned``.
+        beta: nats of action likelihood that a nat of information about the environment is worth, 0 or more.
+        energy_lr: peak learning rate of f.
+        pairs: steps of a batch whose outcomes are told apart from one another, at most.
+        seed: of initial weights, and of the latents drawn in training.
+
+    Raises:
+        ConfigurationError: a number is out of range.
+    """
+
+    def __init__(
+        self,
+        latent: Latent = CategoricalLatent(4),  # noqa: B008 (frozen)
+        net: Net = partial(MLP, width=32, layers=2),  # noqa: B008 (never changed)
+        history_net: HistoryNet = Present,
+        future_net: FutureNet = partial(PooledMLP, width=32),  # noqa: B008 (never changed)
+        horizon: int | None = None,
+        beta: float = 3.0,
+        candidates: int = 100,
+        pairs: int = 128,
+        lr: float = 3e-3,
+        energy_lr: float = 3e-3,
+        weight_decay: float = 1e-4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if beta < 0:
+            raise ConfigurationError(
+                f"beta is 0 or more, not {beta}: below, latents would be led to tell of the environment's luck."
+            )
+        if pairs < 2:
+            raise ConfigurationError(f"At least 2 outcomes are told apart, not {pairs}.")
+        self.latent, self.net, self.history_net, self.future_net = latent, net, history_net, future_net
+        self.horizon, self.beta, self.candidates, self.pairs = horizon, beta, candidates, pairs
+        self.lr, self.energy_lr, self.weight_decay, self.seed = lr, energy_lr, weight_decay, seed
+        self.pull = beta  # of the constraint on the posterior; rises to beta during a fit
+        self.require_sizes()
+
+    def build(self, spec: DataSpec) -> None:
+        """The shared parts, and the energy."""
+        super().build(spec)
+        self.energy = Energy(self.latent.size, self.observer.dim, self.actions.columns_dim, self.net, self.history_net)
+
+    def constrained(self, z: Tensor) -> Tensor:
+        """Latents, or their weights, as f sees them: what it gains by them, q loses ``pull`` times."""
+        return reversed_gradient(z, self.pull)
+
+    def on_train_batch_start(self, batch: Trajectories, batch_index: int) -> None:
+        """Lightning's hook: let the constraint rise.
+
+        As long as actions do not depend on latents yet, nothing but the constraint would move the posterior, which then
+        flees from the energy into a single latent and stays there, for all others are never learned.
+        """
+        self.pull = self.beta * min(1.0, max(0.0, self.updates / self.planned_steps() - 0.1) / 0.4)
+
+    def information(self, told: Told, generator: torch.Generator) -> Tensor:
+        """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
+        tau, total = told.tau, len(told.rows)
+        chosen = torch.randperm(total, generator=generator)[: self.pairs].to(told.rows)
+        history = self.energy.history(tau.states, tau.actions_before())
+        outcomes, history, actions = (part[tau.mask][chosen] for part in (tau.outcomes(), history, tau.actions))
+        z, weight = (self.constrained(part)[:, told.rows[chosen]] for part in told.z)
+        f = self.energy(outcomes, z, history, actions)  # (L, M, M)
+        return (weight * contrast(f)).sum(0).mean()
+
+    def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
+        """The whole objective; its gradient is that of each player's own part."""
+        divergence = self.latent.divergence(told.q.detach(), told.p).mean()
+        information = self.information(told, generator)
+        loss = told.nll + divergence + told.error - information
+        # the value is what q, pi, p and V minimise; the gradient that f raises the information by stays
+        loss = loss + (1 + self.beta) * information.detach()
+        return {"loss": loss, "divergence": divergence, "information": information}
+
+    def rates(self) -> list[dict[str, Any]]:
+        """The energy learns at its own rate."""
+        return [*super().rates(), {"params": self.energy.parameters(), "lr": self.energy_lr}]

@@ -1,0 +1,203 @@
+"""A policy that follows a latent future: the best of some that may follow from where an episode begins."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrl.data.conditions import Conditions
+from genrl.data.episode_seeds import EpisodeGenerators
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.data.normalizers import ZScore
+from genrl.data.spaces import flatten, to_tensors, unflatten
+from genrl.learners.action_density import ActionDensity
+from genrl.learners.latent_future import LatentFuture
+from genrl.learners.latents import Latent
+from genrl.learners.observer import Observer
+from genrl.learners.returns import Returns
+from genrl.training.spec import DataSpec
+
+
+class Foreseeing(Protocol):
+    """The part of a learner that such a policy needs."""
+
+    observer: Observer
+    actions: ActionDensity
+    done: ZScore
+    returns: Returns
+    model: LatentFuture
+    latent: Latent
+    spec: DataSpec | None
+    training: bool
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout and the like on or off."""
+
+
+class Step(NamedTuple):
+    """One step of an episode: standardised observation (D,), and the standardised action before it (A,)."""
+
+    state: Tensor
+    before: Tensor
+
+
+class Run:
+    """What a policy knows of one environment's episode.
+
+    Args:
+        reach: steps that are remembered; None for all.
+
+    Attributes:
+        z: (Z,) the future that is followed; None before the first step.
+        value: return expected of it, in the data's units.
+    """
+
+    def __init__(self, reach: int | None) -> None:
+        self.steps: deque[Step] = deque(maxlen=reach)
+        self.z: Tensor | None = None
+        self.value = float("nan")
+        self.before: Tensor | None = None
+
+    def see(self, state: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, k, D) states up to a new one, and the (1, k, A) actions before each."""
+        self.steps.append(Step(state, nothing if self.before is None else self.before))
+        states, before = (torch.stack(part)[None] for part in zip(*self.steps, strict=True))
+        return states, before
+
+
+class LatentPolicy:
+    """Chooses a latent when an episode begins, and acts for it; all memory is kept per environment.
+
+    Environments are looked at one by one, so that an action has the same bits whatever their number.
+
+    Args:
+        learner: fitted.
+        candidates: K, latents to choose from.
+        least_mass: probability of a latent under the prior below which it is left out; 0 for none.
+
+    Raises:
+        ConfigurationError: no candidate, or ``least_mass`` is no probability that any latent could have.
+    """
+
+    def __init__(self, learner: Foreseeing, candidates: int, least_mass: float = 0.0) -> None:
+        if candidates < 1:
+            raise ConfigurationError(f"A policy chooses from at least 1 latent, not {candidates}.")
+        if not 0 <= least_mass < 1:
+            raise ConfigurationError(
+                f"least_mass is a probability below that of a sure latent, from 0 to below 1, not {least_mass}."
+            )
+        self.learner, self.candidates, self.least_mass = learner, candidates, least_mass
+        self.runs: list[Run] = []
+        self._generators = EpisodeGenerators()
+
+    @property
+    def predicted_value(self) -> np.ndarray:
+        """(B,) return of a whole episode that V expects of the latent followed; NaN before an episode's first step."""
+        return np.array([run.value for run in self.runs])
+
+    @property
+    def latents(self) -> np.ndarray:
+        """(B, Z) the latents followed; NaN before an episode's first step."""
+        nothing = torch.full((self.learner.latent.size,), torch.nan)
+        return torch.stack([nothing if run.z is None else run.z.cpu() for run in self.runs]).numpy()
+
+    def infos(self) -> dict[str, np.ndarray]:
+        """What a collection keeps beside every step: ``latent`` (B, Z) and ``predicted_value`` (B,)."""
+        return {"latent": self.latents, "predicted_value": self.predicted_value}
+
+    def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
+        """Forget where an episode begins, the latent included, and draw from its seed."""
+        self._generators.reset(mask, seeds)
+        if len(self.runs) != len(mask):
+            mask, self.runs = np.ones(len(mask), bool), [Run(0)] * len(mask)
+        for slot in np.flatnonzero(mask):
+            self.runs[slot] = Run(self.learner.model.history.reach)
+
+    @torch.inference_mode()
+    def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
+        """Actions for B observations, inside the action space.
+
+        ``conditions.latent`` (B, Z), where an episode begins, is followed instead of the best one, and
+        ``conditions.goal`` takes the place of the desired goal.
+
+        Raises:
+            ConditionError: another condition, a wrong shape, or no goal where needed.
+            ConfigurationError: the policy was not reset for B environments, or no candidate has the least mass.
+        """
+        learner, spec = self.learner, self.learner.spec
+        assert spec is not None
+        leaves, conditions = to_tensors(flatten(spec.observation_space, observations)), conditions or Conditions()
+        count = len(next(iter(leaves.values())))
+        conditions.require(
+            type(learner).__name__, {"latent", "goal"} if learner.observer.goal.dim else {"latent"}, count
+        )
+        columns = self.respond(learner.observer(leaves, conditions.goal), conditions.latent, deterministic)
+        actions = {path: leaf.cpu().numpy() for path, leaf in learner.actions.codec.decode(columns).items()}
+        return unflatten(spec.action_space, actions)
+
+    def respond(self, states: Tensor, latent: Tensor | None = None, deterministic: bool = False) -> Tensor:
+        """(B, A) encoded actions, inside the space, for standardised observations (B, D)."""
+        learner, codec = self.learner, self.learner.actions.codec
+        if len(self.runs) != len(states):
+            raise ConfigurationError(f"This policy remembers: reset it for {len(states)} environments before it acts.")
+        training = learner.training
+        learner.train(False)
+        for slot, run in enumerate(self.runs):
+            if run.z is None:
+                wished = None if latent is None else self._wished(latent, slot).to(states)
+                run.z, run.value = self._choose(states[slot], slot, wished)
+        outputs = torch.cat([self._outputs(run, state) for run, state in zip(self.runs, states, strict=True)])
+        learner.train(training)
+        columns = learner.actions.columns(outputs, None if deterministic else self._uniform(states))
+        columns = codec.encode(codec.decode(columns))
+        for run, done in zip(self.runs, learner.done.normalize(columns), strict=True):
+            run.before = done
+        return columns
+
+    def _outputs(self, run: Run, state: Tensor) -> Tensor:
+        """(1, O) what tells the distribution of an action."""
+        assert run.z is not None
+        model = self.learner.model
+        history = model.history(*run.see(state, state.new_zeros(self.learner.actions.columns_dim)))[:, -1]
+        return model.pi(history, run.z[None])
+
+    def _choose(self, s_0: Tensor, slot: int, wished: Tensor | None) -> tuple[Tensor, float]:
+        """The (Z,) latent to follow, and the return expected of it."""
+        model = self.learner.model
+        z = self._candidates(s_0, slot) if wished is None else wished[None]  # (K, Z)
+        V = model.V(z, s_0.expand(len(z), -1))  # noqa: N806
+        best = int(V.argmax())
+        return z[best], float(self.learner.returns.normalizer.denormalize(V[best, None]))
+
+    def _candidates(self, s_0: Tensor, slot: int) -> Tensor:
+        """(K, Z) drawn from the prior by the episode's own numbers, without those of too little mass."""
+        latent, p = self.learner.latent, self.learner.model.p(s_0[None])  # (1, Q)
+        noise = self._generators[slot].standard_normal((self.candidates, latent.size), np.float32)
+        z = latent.sample(p.expand(self.candidates, -1), torch.from_numpy(noise).to(p))
+        if not self.least_mass:
+            return z
+        z = z[latent.mass(p, z) >= self.least_mass]
+        if not len(z):
+            raise ConfigurationError(
+                f"Not one of {self.candidates} latents drawn has a probability of {self.least_mass}: lower least_mass,"
+                " or draw more candidates."
+            )
+        return z
+
+    def _wished(self, latent: Tensor, slot: int) -> Tensor:
+        size = self.learner.latent.size
+        if latent.shape != (len(self.runs), size) or not latent.isfinite().all():
+            raise ConditionError(
+                f"The condition 'latent' must be ({len(self.runs)}, {size}) finite numbers, one row for each"
+                f" environment, not {tuple(latent.shape)} or NaN."
+            )
+        return latent[slot]
+
+    def _uniform(self, states: Tensor) -> Tensor:
+        """(B, A) uniform numbers in [0, 1), each row from its episode's generator."""
+        dim = self.learner.actions.columns_dim
+        return torch.from_numpy(self._generators.draw(lambda generator: generator.random(dim))).to(states)

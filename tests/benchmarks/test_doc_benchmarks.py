@@ -1,0 +1,168 @@
+"""The benchmarks of DoC: what their figures are made of, and that every arm is what it is said to be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import entropy
+
+from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_mujoco
+from benchmarks.cells import Cell
+from benchmarks.doc_cells import compute, conditional_information
+from benchmarks.doc_settings import BANDITS, HOPPERS, LAKES, LEARNERS, PLACES, SIZES
+from benchmarks.results import Results
+from benchmarks.runner import result_file
+from benchmarks.table import markdown
+from genrl.data.environments import make_env
+from genrl.data.value_iteration import Tables
+from genrl.evaluation.statistics import interquartile_mean
+
+TINY = {"trajectories": 30, "updates": 2, "batch": 8, "starts": 3}
+BENCHMARKS = [module.BENCHMARK for module in (doc_bandit, doc_frozenlake, doc_consistency, doc_mujoco)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(tmp_path_factory):
+    """Fitted learners in a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doc_cells, "SHARED", tmp_path_factory.mktemp("models"))
+        yield
+
+
+def made_up(cells, value) -> Results:
+    """``value(cell)`` for every cell."""
+    return Results(cells, {cell: value(cell) for cell in cells})
+
+
+@pytest.mark.parametrize("where", ["p10", "lake4-slip33-eps30"])
+@pytest.mark.parametrize("arm", LEARNERS["bandit"])
+def test_every_arm_runs(arm, where, tmp_path):
+    values = compute(Cell(arm, where, 3, TINY), tmp_path)
+    assert np.isfinite(list(values.values())).all()
+    assert 0 <= values["return"] <= 1
+    assert ("predicted" in values) == (arm not in ("bc", "percent_bc"))
+    assert ("mi" in values) == (where == "p10" and arm not in ("bc", "percent_bc", "dt"))
+
+
+def test_all_arms_have_the_luck_of_their_seed():
+    place, sizes = PLACES["p20"], replace(SIZES["bandit"], starts=40)
+    first, second, third = (doc_cells.play(_Always(arm), place, seed, sizes) for arm, seed in ((0, 2), (0, 2), (0, 3)))
+    assert np.array_equal(first.returns, second.returns)
+    assert not np.array_equal(first.returns, third.returns)
+
+
+class _Always:
+    def __init__(self, arm: int) -> None:
+        self.arm = arm
+
+    def reset(self, mask, seeds):
+        pass
+
+    def act(self, observations, conditions=None, deterministic=False):
+        return np.full(len(observations), self.arm)
+
+
+def test_data_that_teach_nothing_are_drawn_again():
+    """Four episodes of nearly random walks on a lake of 64 cells: hardly ever does one arrive."""
+    sizes = replace(SIZES["lake"], trajectories=4)
+    for seed in range(3):
+        returns = doc_cells.data(LAKES["lake8-slip0-eps50"], seed, sizes).returns
+        assert returns.min() == 0 < returns.max()
+
+
+@pytest.mark.parametrize("p", [0.1, 0.4])
+def test_what_latents_tell_of_the_luck_is_counted(p):
+    """All of it, nothing, and the arm alone, against entropies."""
+    counts = {(0, 0): (1 - p) * (1 - p), (0, 1): (1 - p) * p, (1, 0): p * p, (1, 1): p * (1 - p)}
+    rows = [pair for pair, share in counts.items() for _ in range(round(100 * share))]
+    actions, rewards = torch.tensor(rows).T
+    told_all = torch.nn.functional.one_hot(rewards, 3).float()
+    assert conditional_information(told_all, actions, rewards).item() == pytest.approx(entropy([p, 1 - p]), abs=1e-6)
+    for nothing in (torch.nn.functional.one_hot(actions, 3).float(), torch.full((len(rows), 3), 1 / 3)):
+        assert conditional_information(nothing, actions, rewards).item() == pytest.approx(0, abs=1e-9)
+    half = (told_all + 1 / 3) / 2
+    assert 0 < conditional_information(half, actions, rewards) < entropy([p, 1 - p])
+
+
+def test_gaps_on_the_bandit():
+    """DoC is off by 0.01 (seed + 1) below the optimum, arm number i earns 0.1 i."""
+
+    def value(cell):
+        optimum = 1 - BANDITS[cell.environment].settings["p"]
+        earned = optimum - 0.01 * (cell.seed + 1) if cell.arm == "doc" else 0.1 * doc_bandit.ARMS.index(cell.arm)
+        return {"return": earned, "mi": 0.02, "latents": 1.5}
+
+    results = made_up(doc_bandit.BENCHMARK.cells, value)
+    figures = doc_bandit.aggregate(results)
+    for where in ("p05", "p10", "p20", "p30", "p40"):
+        assert figures[f"gap.{where}"] == pytest.approx(0.055)
+        assert figures[f"worst_gap.{where}"] == pytest.approx(0.1)
+        assert figures[f"optimum.{where}"] == 1 - int(where[1:]) / 100
+        assert figures[f"random_posterior.{where}"] == pytest.approx(0.5)
+    table = markdown(result_file(doc_bandit.BENCHMARK, results))
+    assert "| p40 | 0.055 | 0.1 |" in table
+    lines = {line.get_label(): line.get_ydata() for line in doc_bandit.picture(results).axes[0].lines}
+    np.testing.assert_allclose(lines["optimum"], [0.95, 0.9, 0.8, 0.7, 0.6])
+
+
+def test_scores_and_gains_on_the_lakes():
+    def value(cell):
+        return {"return": 0.5 - 0.1 * doc_frozenlake.ARMS.index(cell.arm) + 0.01 * cell.seed}
+
+    some = {"lake4-slip33-eps50", "lake4-slip67-eps50", "lake8-slip0-eps30", "lake8-slip67-eps70"}
+    results = made_up([cell for cell in doc_frozenlake.BENCHMARK.cells if cell.environment in some], value)
+    figures = doc_frozenlake.aggregate(results)
+    assert figures["iqm.lake4.slip33.eps50.doc"] == pytest.approx(interquartile_mean(0.5 + 0.01 * np.arange(5)))
+    assert figures["gain.lake8.slip0.eps30.dt"] == pytest.approx(0.1)
+    assert figures["optimum.lake4.slip67"] == pytest.approx(0.744, abs=1e-3)
+    assert "| lake8.slip67.eps70 | " in markdown(result_file(doc_frozenlake.BENCHMARK, results))
+    panels = doc_frozenlake.picture(results).axes
+    assert [panel.get_title(loc="left") for panel in panels][-1] == "8 x 8, epsilon 0.7"
+
+
+def test_errors_are_of_what_was_expected():
+    def value(cell):
+        return {"return": 0.5, "predicted": 0.5 + (0.1 if cell.seed % 2 else -0.1) * (1 if cell.arm == "doc" else 3)}
+
+    results = made_up(doc_consistency.BENCHMARK.cells, value)
+    figures = doc_consistency.aggregate(results)
+    assert figures["error.hopper.noise50.doc"] == pytest.approx(0.1)
+    assert figures["error.p05.dt"] == pytest.approx(0.3)
+    assert figures["bias.p05.dt"] == pytest.approx(-0.06)
+    assert len(doc_consistency.picture(results).axes) == 3
+
+
+def test_hopper_has_a_row_for_its_data():
+    def value(cell):
+        return {"return": 1000.0 + 100 * cell.seed - (500 if cell.arm == "data" else 0)}
+
+    results = made_up(doc_mujoco.BENCHMARK.cells, value)
+    figures = doc_mujoco.aggregate(results)
+    assert figures["iqm.hopper.noise100.doc"] == 1200
+    assert figures["data.hopper.noise0"] == 700
+    titles = [panel.get_title(loc="left") for panel in doc_mujoco.picture(results).axes]
+    assert titles[:3] == ["hopper, noise0", "hopper, noise50", "hopper, noise100"]
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda each: each.name)
+def test_cells_and_quick_cells_are_what_there_is(benchmark):
+    assert benchmark.fingerprint()
+    for cell in (*benchmark.cells, *benchmark.quick_cells):
+        place = PLACES[cell.environment]
+        assert cell.arm in LEARNERS[place.family] or cell.arm == "data"
+    for cell in benchmark.quick_cells:
+        assert replace(SIZES[PLACES[cell.environment].family], **cell.settings).updates <= 400
+
+
+def test_places_are_what_their_names_say():
+    for where, place in BANDITS.items():
+        assert Tables.of(make_env(place.env, place.settings)).optimum(1) == pytest.approx(1 - int(where[1:]) / 100)
+    for where, place in LAKES.items():
+        side, slip, epsilon = where.split("-")
+        env = make_env(place.env, place.settings)
+        assert env.observation_space.n == int(side.removeprefix("lake")) ** 2
+        assert round(100 * (1 - env.unwrapped.P[0][1][1][0])) == int(slip.removeprefix("slip"))
+        assert place.behaviour(env).epsilon == int(epsilon.removeprefix("eps")) / 100
+    for where, place in HOPPERS.items():
+        assert make_env(place.env, place.settings).get_wrapper_attr("sigma") == int(where.split("noise")[1]) / 100
