@@ -33,8 +33,7 @@ from genrl.evaluation.style import INK, MUTED, legend_below
 SEEDS = range(5)
 OURS = "mbrcsl_rounds"
 LATER = {"decision_transformer"}
-"""The arm that takes longest, a quarter of an hour a seed, is left for a longer run: take it out of here, and the rest is
-not computed anew."""
+"""Arms left for a longer run, a quarter of an hour a seed: take them out of here, and the rest is not computed anew."""
 PUBLISHED = {
     "mbrcsl": (91.5, 7.1),
     "decision_transformer": (57.2, 4.1),

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genrl.data.trajectories import Trajectories
 from genrl.data.errors import ConfigurationError
+from genrl.data.trajectories import Trajectories
 from genrl.learners.energy import Energy, contrast, reversed_gradient
 from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.latent_future import Net
