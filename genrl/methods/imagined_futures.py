@@ -57,6 +57,7 @@ class ImaginedFutures(Imagination):
         candidates: latents drawn from the prior for each episode, of which the one with the highest value is followed;
             with 1, the futures of the episodes are as diverse as those of the data.
         stochastic: draw actions; else take the most likely ones.
+        disagreement: see ``Imagination``.
 
     Raises:
         ConfigurationError: a part was never fitted, they were fitted to other spaces, or a number is out of range.
@@ -72,6 +73,7 @@ class ImaginedFutures(Imagination):
         horizon: int = 32,
         candidates: int = 1,
         stochastic: bool = True,
+        disagreement: bool = True,
     ) -> None:
         Composite.__init__(self)  # an Imagination asks for a policy without memory
         require_same_spaces(world_model, policy)  # type: ignore[arg-type]
@@ -79,7 +81,7 @@ class ImaginedFutures(Imagination):
             if number < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {number}.")
         self.world_model, self.policy, self.horizon = world_model, policy, horizon
-        self.candidates, self.stochastic = candidates, stochastic
+        self.candidates, self.stochastic, self.disagreement = candidates, stochastic, disagreement
         self.spec = world_model.spec
 
     @torch.no_grad()
@@ -95,7 +97,7 @@ class ImaginedFutures(Imagination):
 
         ``conditions.latent`` (B, Z) are followed instead of latents of the prior. Infos of a transition are the
         ``latent`` of its episode, the return of the rest of an episode that its value promises (``predicted_value``),
-        and how far the members of the ensemble were apart (``disagreement``).
+        and how far the members of the ensemble were apart (``disagreement``, where that is kept).
 
         Raises:
             ConditionError: an unknown condition or a wrong shape.
@@ -107,12 +109,13 @@ class ImaginedFutures(Imagination):
             raise ConfigurationError(f"An episode has at least one transition, not {length}.")
         states, goals = self._starts(block, conditions)
         noise, parts, model = BlockNoise(block.seed, block.index), [], self.world_model
+        dynamics = model.dynamics(self.disagreement)
         for first in range(0, block.size, batch_size or block.size):
             part = slice(first, first + (batch_size or block.size))
             memory: Memory = self.policy.policy(candidates=self.candidates)
             act = self._following(memory, goals[part], None if conditions.latent is None else conditions.latent[part])
             bounds = (model.low, model.high)
-            made = rollout(model.ensemble, act, states[part], length or self.horizon, noise.part(first), bounds)
+            made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
             if message := made.divergence(first):
                 warnings.warn(f"{message}; fit the world model longer or shorten the rollouts.", stacklevel=2)
             parts.append(_told(self._episodes(made), memory, made.lengths.cpu()))
