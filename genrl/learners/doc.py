@@ -42,6 +42,8 @@ class DoC(FutureConditioned):
         latent, net, history_net, future_net, horizon, candidates, lr, weight_decay: see ``FutureConditioned``.
         beta: nats of action likelihood that a nat of information about the environment is worth, 0 or more.
         energy_lr: peak learning rate of f.
+        temperature: nats of action likelihood that a nat of the posterior's entropy is worth when a fit begins, falling
+            to 0 by its middle (deterministic annealing, Rose 1998, doi:10.1109/5.726788); 0 or more.
         pairs: steps of a batch whose outcomes are told apart from one another, at most.
         seed: of initial weights, and of the latents drawn in training.
 
@@ -61,6 +63,7 @@ class DoC(FutureConditioned):
         pairs: int = 128,
         lr: float = 3e-3,
         energy_lr: float = 3e-3,
+        temperature: float = 0.3,
         weight_decay: float = 1e-4,
         seed: int = 0,
     ) -> None:
@@ -69,12 +72,15 @@ class DoC(FutureConditioned):
             raise ConfigurationError(
                 f"beta is 0 or more, not {beta}: below, latents would be led to tell of the environment's luck."
             )
+        if temperature < 0:
+            raise ConfigurationError(f"temperature is 0 or more, not {temperature}.")
         if pairs < 2:
             raise ConfigurationError(f"At least 2 outcomes are told apart, not {pairs}.")
         self.latent, self.net, self.history_net, self.future_net = latent, net, history_net, future_net
         self.horizon, self.beta, self.candidates, self.pairs = horizon, beta, candidates, pairs
         self.lr, self.energy_lr, self.weight_decay, self.seed = lr, energy_lr, weight_decay, seed
-        self.pull = beta  # of the constraint on the posterior; rises to beta during a fit
+        self.temperature = temperature
+        self.heat = 0.0  # weight of the posterior's entropy, see ``on_train_batch_start``
         self.require_sizes()
 
     def build(self, spec: DataSpec) -> None:
@@ -83,16 +89,16 @@ class DoC(FutureConditioned):
         self.energy = Energy(self.latent.size, self.observer.dim, self.actions.columns_dim, self.net, self.history_net)
 
     def constrained(self, z: Tensor) -> Tensor:
-        """Latents, or their weights, as f sees them: what it gains by them, q loses ``pull`` times."""
-        return reversed_gradient(z, self.pull)
+        """Latents, or their weights, as f sees them: what it gains by them, q loses ``beta`` times."""
+        return reversed_gradient(z, self.beta)
 
     def on_train_batch_start(self, batch: Trajectories, batch_index: int) -> None:
-        """Lightning's hook: let the constraint rise.
+        """Lightning's hook: cool down, to nothing at half of the fit.
 
-        As long as actions do not depend on latents yet, nothing but the constraint would move the posterior, which then
-        flees from the energy into a single latent and stays there, for all others are never learned.
+        As long as actions hardly depend on latents, the constraint alone moves the posterior. Cold, it flees from the
+        energy into a single latent, and what no trajectory uses is never learned.
         """
-        self.pull = self.beta * min(1.0, max(0.0, self.updates / self.planned_steps() - 0.1) / 0.4)
+        self.heat = self.temperature * max(0.0, 1 - 2 * self.updates / self.planned_steps())
 
     def information(self, told: Told, generator: torch.Generator) -> Tensor:
         """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
@@ -101,14 +107,15 @@ class DoC(FutureConditioned):
         history = self.energy.history(tau.states, tau.actions_before())
         outcomes, history, actions = (part[tau.mask][chosen] for part in (tau.outcomes(), history, tau.actions))
         z, weight = (self.constrained(part)[:, told.rows[chosen]] for part in told.z)
-        f = self.energy(outcomes, z, history, actions)  # (L, M, M)
+        f = self.energy(outcomes, self.latent.seen(z), history, actions)  # (L, M, M)
         return (weight * contrast(f)).sum(0).mean()
 
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """The whole objective; its gradient is that of each player's own part."""
         divergence = self.latent.divergence(told.q.detach(), told.p).mean()
         information = self.information(told, generator)
-        loss = told.nll + divergence + told.error - information
+        entropy = self.latent.entropy(told.q).sum() / len(told.rows)
+        loss = told.nll + divergence + told.error - self.heat * entropy - information
         # the value is what q, pi, p and V minimise; the gradient that f raises the information by stays
         loss = loss + (1 + self.beta) * information.detach()
         return {"loss": loss, "divergence": divergence, "information": information}

@@ -60,11 +60,11 @@ class LatentFuture(nn.Module):
 
     def V(self, z: Tensor, s_0: Tensor) -> Tensor:  # noqa: N802 (the paper's symbol)
         """(..., B) standardised return to be expected of z (..., B, Z) from s_0 (B, S)."""
-        return self.worth(_beside(z, s_0)).squeeze(-1)
+        return self.worth(_beside(self.latent.seen(z), s_0)).squeeze(-1)
 
     def pi(self, history: Tensor, z: Tensor) -> Tensor:
         """(..., M, O) outputs that tell pi(a | history, s, z), for summed-up histories (M, H), latents (..., M, Z)."""
-        return self.actor(_beside(z, history))
+        return self.actor(_beside(self.latent.seen(z), history))
 
 
 def _beside(z: Tensor, known: Tensor) -> Tensor:

@@ -24,6 +24,10 @@ ACTIVE = 0.01
 """Nats that a column of a Gaussian latent tells of its future at least, to count as active."""
 
 
+LOUDNESS = 5.0
+"""Of a category among the inputs of a network: as equal as fresh networks take them, latents are slow to part."""
+
+
 class Weighted(NamedTuple):
     """L latents for each of B distributions; the mean of g over them is that of sum_l weight_l g(z_l).
 
@@ -63,6 +67,14 @@ class Latent(Setting, ABC):
     def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:
         """What to take the mean over, for outputs (B, Q), so that its gradient leads back to these without a bias."""
 
+    def seen(self, z: Tensor) -> Tensor:
+        """(..., Z) the columns of latents that networks are given."""
+        return z
+
+    @abstractmethod
+    def entropy(self, q: Tensor) -> Tensor:
+        """(B,) in nats, of outputs (B, O); differential where the latent is continuous."""
+
     @abstractmethod
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
         """(B,) KL(q || p) in nats, of outputs (B, O)."""
@@ -100,6 +112,15 @@ class CategoricalLatent(Latent):
         """Every category, by its probability."""
         each = torch.eye(self.size, device=outputs.device)
         return Weighted(each[:, None].expand(-1, len(outputs), -1), outputs.softmax(-1).T)
+
+    def seen(self, z: Tensor) -> Tensor:
+        """Loud beside other inputs, so that what is told by one category differs from another's from the beginning."""
+        return LOUDNESS * z
+
+    def entropy(self, q: Tensor) -> Tensor:
+        """(B,) from 0 to log Z."""
+        log_q = q.log_softmax(-1)
+        return -(log_q.exp() * log_q).sum(-1)
 
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
         """(B,) sum over the categories."""
@@ -154,6 +175,10 @@ class GaussianLatent(Latent):
         """One draw, whose gradient is that of mean and spread."""
         z = self.sample(outputs, noise)[None]
         return Weighted(z, torch.ones_like(z[..., 0]))
+
+    def entropy(self, q: Tensor) -> Tensor:
+        """(B,) sum over the columns."""
+        return _normal(q).entropy().sum(-1)
 
     def divergence(self, q: Tensor, p: Tensor) -> Tensor:
         """(B,) sum over the columns."""

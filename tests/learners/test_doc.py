@@ -279,6 +279,8 @@ def test_the_density_of_actions_is_one():
 def test_settings_that_would_not_hold_are_refused():
     with pytest.raises(ConfigurationError, match="environment's luck"):
         DoC(beta=-1.0)
+    with pytest.raises(ConfigurationError, match="temperature"):
+        DoC(temperature=-0.1)
     with pytest.raises(ConfigurationError, match="At least 2 outcomes"):
         DoC(pairs=1)
     with pytest.raises(ConfigurationError, match="all 6 training episodes have the return 0"):
