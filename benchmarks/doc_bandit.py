@@ -3,10 +3,10 @@
 The arms pay with probability p and 1 - p; the data draw the worse one with probability 1 - p. One setting for all p,
 the same as in ``doc_frozenlake``; data and luck of its own for every seed; actions are drawn from the policy that was
 learned. ``gap.P`` is |reward - (1 - p)| of DoC in the mean over seeds, ``worst_gap.P`` the largest; ``doc.P``, ``dt.P``
-(Decision Transformer, asked for a return of 1) and so on are mean rewards: ``future_vae`` and DoC without its
-constraint (``no_term``) keep the luck in their latents, ``opposite_sign`` is led to tell of it, as the published code
-is, and ``random_posterior`` has latents that tell nothing. ``mi.P`` is what DoC's latents tell of the reward beyond the
-arm, in nats, by counting; ``mi_no_term.P`` the same without the constraint; ``latents.P`` how many of DoC's are in use.
+(Decision Transformer, asked for a return of 1) and so on are mean rewards: ``no_term`` is DoC without its constraint,
+``opposite_sign`` is led to tell of luck, as the published code is, and ``random_posterior`` has latents that tell
+nothing. ``mi.P`` is what DoC's latents tell of the reward beyond the arm, in nats, by counting; ``mi_no_term.P`` the
+same without the constraint; ``latents.P`` how many of DoC's are in use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from genrl.evaluation.style import INK, colours, label, legend
 from genrl.evaluation.style import grid as panels
 
 SEEDS = range(10)
-ARMS = ("doc", "dt", "future_vae", "no_term", "opposite_sign", "random_posterior")
+ARMS = ("doc", "dt", "no_term", "opposite_sign", "random_posterior")
 
 
 def aggregate(results: Results) -> dict[str, float]:

@@ -96,7 +96,7 @@ HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
 PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
 
 SIZES = {
-    "bandit": Sizes(trajectories=1000, updates=1000, batch=64, starts=1000),
+    "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=100, updates=1000, batch=64, starts=200),
     "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
 }
@@ -118,9 +118,9 @@ def baselines(net: Callable[..., Any], width: int, layers: int, context: int) ->
     }
 
 
-LATENT: dict[str, Any] = {"latent": CategoricalLatent(16), "lr": 3e-3}
-DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3}
-"""Of the bandit and of the lakes alike. With few latents some fits end with one alone in use, so there are many."""
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(4), "lr": 3e-3}
+DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3, "temperature": 0.3}
+"""Of the bandit and of the lakes alike; the learners' own defaults."""
 
 GAUSSIAN: dict[str, Any] = {
     "latent": GaussianLatent(32),
@@ -145,5 +145,5 @@ LEARNERS: dict[str, Makers] = {
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
 
-TRIED = {"doc": 14, "dt": 3, "no_term": 3, "future_vae": 2}
+TRIED = {"doc": 51, "dt": 3, "no_term": 3, "future_vae": 2}
 """Settings looked at for each arm; one where none stands here."""
