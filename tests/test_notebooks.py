@@ -42,6 +42,7 @@ SHORT = {
         | {"ROLLOUTS": 4, "MARGIN": -1000, "BETTER": 4, "TRIES": 5, "ATTEMPTS": 2},
         pictures=5,
     ),
+    "05_dichotomy_of_control": Short({"EPISODES": 40, "FIT": 2, "PULLS": 4}, pictures=2),
 }
 every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 
