@@ -99,7 +99,7 @@ def expectations(
         y: label of what is expected and got.
         best: setting -> the most that can be had, drawn in grey.
     """
-    picture, (axes,) = grid(1, 1, 5.4, 3.6)
+    picture, (axes,) = grid(1, 1, 6.4, 3.7)
     marks = []
     if best is not None:
         axes.plot(list(best), list(best.values()), color=MUTED, linewidth=4, alpha=0.35)
