@@ -52,9 +52,10 @@ def picture(results: Results) -> Figure:
     chances = [BANDITS[where].settings["p"] for where in results.environments]
     axes.plot(chances, 1 - np.array(chances), color=INK, linestyle="--", linewidth=1.2, label="optimum")
     for arm, colour in colours(results.arms).items():
-        rewards = np.array([results.values(arm, "return", where) for where in results.environments])  # (P, seeds)
-        axes.plot(chances, rewards.mean(1), color=colour, marker="o", markersize=3, label=arm)
-        axes.fill_between(chances, rewards.min(1), rewards.max(1), color=colour, alpha=0.12, linewidth=0)
+        rewards = [results.values(arm, "return", where) for where in results.environments]  # some may have more seeds
+        least, mean, most = (np.array([measure(each) for each in rewards]) for measure in (np.min, np.mean, np.max))
+        axes.plot(chances, mean, color=colour, marker="o", markersize=3, label=arm)
+        axes.fill_between(chances, least, most, color=colour, alpha=0.12, linewidth=0)
     axes.set_xticks(chances)
     label(axes, x="p, chance of the arm that the data prefer", y="mean reward; from least to largest seed")
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))

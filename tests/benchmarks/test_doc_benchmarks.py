@@ -104,6 +104,10 @@ def test_gaps_on_the_bandit():
     assert "| p40 | 0.055 | 0.1 |" in table
     lines = {line.get_label(): line.get_ydata() for line in doc_bandit.picture(results).axes[0].lines}
     np.testing.assert_allclose(lines["optimum"], [0.95, 0.9, 0.8, 0.7, 0.6])
+    some = [cell for cell in results.planned if cell.environment == "p05" or cell.seed < 3]
+    unfinished = Results(results.planned, {cell: results.done[cell] for cell in some})
+    lines = {line.get_label(): line.get_ydata() for line in doc_bandit.picture(unfinished).axes[0].lines}
+    assert len(lines["doc"]) == 5
 
 
 def test_scores_and_gains_on_the_lakes():
