@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
 from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
+from benchmarks.stitch_models import files
 from genrl.data.collect import collect
 from genrl.data.environments import make_env
 from genrl.data.episodes import Episodes
@@ -111,11 +112,6 @@ def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
     """Whole episodes with the luck of this seed, all side by side; actions are drawn, as they are in the data."""
     how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": False, "env_kwargs": place.settings}
     return evaluate(policy, place.env, sizes.starts, STARTS_SEED + seed, **how)
-
-
-def files(folder: str, *names: str) -> list[str]:
-    """Python files of a folder."""
-    return [f"{folder}/{name}.py" for name in names]
 
 
 CODE = [
