@@ -8,14 +8,15 @@ import pytest
 ROOT = Path(__file__).parents[1] / "genrl"
 ALLOWED = {
     "data": set(),
+    "gflownets": {"data", "nets", "diffusion", "training"},
     "nets": set(),
     "diffusion": {"data", "nets"},
     "dynamics": {"data", "diffusion", "nets"},
     "training": {"data", "dynamics", "diffusion", "nets"},
-    "methods": {"data", "training", "dynamics", "diffusion", "nets"},
+    "methods": {"data", "training", "gflownets", "dynamics", "diffusion", "nets"},
     "learners": {"data", "training", "dynamics", "diffusion", "nets"},
-    "synthesis": {"data", "methods", "learners", "training", "dynamics", "diffusion", "nets"},
-    "evaluation": {"data", "methods", "learners", "training", "dynamics", "diffusion", "nets"},
+    "synthesis": {"data", "gflownets", "methods", "learners", "training", "dynamics", "diffusion", "nets"},
+    "evaluation": {"data", "gflownets", "methods", "learners", "training", "dynamics", "diffusion", "nets"},
 }
 ALLOWED["demo"] = {"synthesis", "evaluation"} | ALLOWED["synthesis"]
 ALLOWED["cli"] = {"demo"} | ALLOWED["demo"]

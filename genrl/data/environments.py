@@ -17,7 +17,7 @@ EnvLike = str | EnvSpec | Callable[[], gym.Env]
 """An environment id, a Gymnasium specification, or anything that makes an environment when called."""
 
 OWN_ENVIRONMENTS = tuple(
-    f"genrl.data.{name}" for name in ("bandit", "noisy_actions", "ogbench_envs", "pusht", "stitch_maze")
+    f"genrl.data.{name}" for name in ("bandit", "construction", "noisy_actions", "ogbench_envs", "pusht", "stitch_maze")
 )
 """Modules that register the ids ``genrl/...``."""
 

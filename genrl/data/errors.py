@@ -63,3 +63,7 @@ class ConfigurationError(GenrlError):
 
 class NothingAcceptedError(GenrlError):
     """Not one of the candidates was good enough; the message says how near the best came."""
+
+
+class OracleError(GenrlError):
+    """A reward that failed, or gave what no GFlowNet can be trained on."""

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from genrl.data.bandit import Misled
+from genrl.data.construction import Uniform
 from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
 from genrl.data.journeys import expert, journeys
 from genrl.data.maze_oracle import navigate, stitch
@@ -61,6 +62,7 @@ NAMED: dict[str, Maker] = {
     "journeys": journeys,
     "expert": expert,
     "misled": Misled.for_env,
+    "uniform": Uniform.for_env,
     "value_iteration": ValueIteration.for_env,
 }
 

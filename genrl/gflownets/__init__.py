@@ -1,0 +1,1 @@
+"""Generative flow networks on torchgfn: states as vectors, sampling, losses, exact sums."""

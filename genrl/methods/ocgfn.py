@@ -1,0 +1,249 @@
+"""Outcome-conditioned GFlowNets: pre-trained without any reward to build whatever object they are asked for.
+
+Source: "Pre-Training and Fine-Tuning Generative Flow Networks" (Pan et al. 2024), https://arxiv.org/abs/2310.03419,
+section 4. An explorer comes to objects x+, and its trajectories tau+ are examples of how to come to their outcome y+;
+the network, asked for the same, builds trajectories tau- of its own, which mostly fail, and are examples for what they
+came to instead, y-. With R(x|y) = 1 where x has the outcome y, and nearly nothing elsewhere, all are balanced:
+
+    min  L(tau+ | y+, R = 1) + L(tau- | y+, R(x-|y+)) + L(tau- | y-, R = 1).
+
+Without tau- the loss falls to zero for a network that ignores y. L is detailed balance with the reward on every edge
+(outcome teleportation), which is annealed to plain detailed balance, whose flows F(s|y) are right: by them the network
+is turned to any reward without further training (``ConvertedGFN``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from gfn.containers import Trajectories
+from torch import Tensor
+
+from genrl.data.conditions import Conditions
+from genrl.data.construction import Game
+from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
+from genrl.data.randomness import generator
+from genrl.diffusion.noise import BlockNoise
+from genrl.gflownets.balance import Teleported
+from genrl.gflownets.estimators import Net, backward, conditional_flow, conditional_policy
+from genrl.gflownets.explorer import NET, Exploration, Explorer
+from genrl.gflownets.paths import Paths, PathSampler, episodes_of
+from genrl.gflownets.randomness import drawing_from
+from genrl.gflownets.replay import Replay, actions_of
+from genrl.gflownets.sampler import BlockDraw, replayed, sample, terminal
+from genrl.methods.method import Block, Method
+from genrl.training.schedule import warmup_cosine
+from genrl.training.space_support import SpaceSupport
+from genrl.training.spec import DataSpec
+
+
+class OCGFN(Method):
+    """Builds objects of the outcome that it is asked for, in the environment that its data come from.
+
+    An outcome is the object itself where the environment says nothing else.
+
+    Examples come from an explorer, and then the data only say which environment it is; without one they are the data's
+    own trajectories.
+
+    Args:
+        net: maker of all networks.
+        explorer: how objects are explored; None to learn from the data's alone.
+        replay: examples kept; half of every batch comes from them, and so do the outcomes of a synthesis that asks for
+            none.
+        epsilon: share of its own actions that are drawn evenly while it learns.
+        miss: share of the flow that may go astray: R(x|y) = miss / number of outcomes where x has another one.
+        teleport: weight of the reward on edges before the last, to begin with; 1 as published, 0 for none.
+        anneal: shares of the fit at which this weight begins to fall and is 0.
+        negatives: whether the network learns from its own trajectories, too; without them it learns nothing (published
+            as a warning, kept to be shown).
+        lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
+        seed: of initial weights and all draws.
+
+    Raises:
+        ConfigurationError: a number is out of range.
+    """
+
+    takes = SpaceSupport(observations=frozenset({"MultiDiscrete"}), actions=frozenset({"Discrete"}))
+    understands: ClassVar[frozenset[str]] = frozenset({"outcome"})
+
+    def __init__(
+        self,
+        net: Net = NET,
+        explorer: Explorer | None = Explorer(),  # noqa: B008 (frozen)
+        replay: int = 10_000,
+        epsilon: float = 0.05,
+        miss: float = 0.01,
+        teleport: float = 1.0,
+        anneal: Sequence[float] = (0.5, 0.8),
+        negatives: bool = True,
+        lr: float = 2e-3,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if replay < 1 or not 0 <= epsilon < 1 or not 0 < miss < 1 or teleport < 0:
+            raise ConfigurationError(
+                "OCGFN keeps at least one example, epsilon and miss are shares below 1, teleport is 0 or more; not"
+                f" replay {replay}, epsilon {epsilon}, miss {miss}, teleport {teleport}."
+            )
+        if len(anneal) != 2 or not 0 <= anneal[0] <= anneal[1] <= 1:
+            raise ConfigurationError(
+                f"anneal holds two shares of the fit, the first not above the second, not {anneal}."
+            )
+        self.net, self.explorer, self.replay, self.epsilon, self.miss = net, explorer, replay, epsilon, miss
+        self.teleport, self.anneal, self.negatives, self.lr, self.seed = teleport, anneal, negatives, lr, seed
+
+    def build(self, spec: DataSpec) -> None:
+        """The environment of the data, the networks, and room for examples."""
+        self.game = Game.of(spec.card)
+        self.balance = Teleported(
+            conditional_policy(self.game, self.net), backward(self.game), conditional_flow(self.game, self.net)
+        )
+        self.exploration = None if self.explorer is None else Exploration(self.game, self.net, self.explorer)
+        self.examples = Replay(self.game, self.replay)
+
+    def statistics(self, episodes: Episodes) -> None:
+        """The data's own trajectories are the first examples."""
+        self.examples.add(Paths.of(episodes).actions[-self.replay :])
+
+    def sampler(self, episodes: Episodes) -> PathSampler:
+        """Trajectories as actions."""
+        return PathSampler(Paths.of(episodes))
+
+    @property
+    def log_miss(self) -> float:
+        """Log R(x|y) where the outcome of x is not y."""
+        return math.log(self.miss) - self.game.log_outcomes
+
+    def weight(self, progress: float) -> float:
+        """Of the reward on edges before the last, at a share of the fit."""
+        first, last = self.anneal
+        return self.teleport * min(max((last - progress) / max(last - first, 1e-9), 0.0), 1.0)
+
+    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+        """Both losses on one batch, and the explorer's own."""
+        position = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        self.balance.weight = self.weight(position / self.planned_steps())
+        with drawing_from(self.noise_generator(batch_index)):
+            metrics = self.losses(batch)
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (position + 1) % every == 0:
+            self.log_dict({f"train_{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+        return metrics["loss"]
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        """What is minimised under ``loss``, and its parts."""
+        plus, metrics = self.positives(batch)
+        y = self.game.outcomes(terminal(plus))
+        metrics["positive"] = self.balanced(plus, torch.zeros(len(y), device=y.device))
+        if self.negatives:
+            minus = self.asked(y, self.epsilon)
+            hit = self.hits(minus, y)
+            metrics["negative"] = self.balanced(minus, torch.where(hit, 0.0, self.log_miss))
+            metrics["hit"] = hit.float().mean()
+            own = self.under(minus, self.game.outcomes(terminal(minus)))
+            metrics["hindsight"] = self.balanced(own, torch.zeros(len(y), device=y.device))
+        parts = ("positive", "negative", "hindsight", "explorer", "novelty")
+        return {"loss": sum((metrics[name] for name in parts if name in metrics), torch.zeros(())), **metrics}
+
+    def positives(self, batch: Tensor) -> tuple[Trajectories, dict[str, Tensor]]:
+        """The batch's examples, each under its own object as the outcome, half of them from before."""
+        metrics: dict[str, Tensor] = {}
+        fresh = batch
+        if self.exploration is not None:
+            made = self.exploration.propose(len(batch))
+            metrics, fresh = self.exploration.losses(made), actions_of(made)
+        before = self.examples.draw(len(batch) // 2)
+        self.examples.add(fresh)
+        plus = replayed(self.game.env, padded(fresh[: len(batch) - len(before)], before))
+        return self.under(plus, self.game.outcomes(terminal(plus))), metrics
+
+    def under(self, made: Trajectories, outcomes: Tensor) -> Trajectories:
+        """Trajectories under outcomes (N, K)."""
+        made.states.conditions = self.game.encode_outcome(outcomes).expand(len(made.states.tensor), -1, -1)
+        return made
+
+    def balanced(self, made: Trajectories, log_rewards: Tensor) -> Tensor:
+        """() mean over edges of the squared logarithm, for (N,) rewards of the trajectories."""
+        edges = made.to_transitions()
+        of_edges = log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
+        return self.balance.loss(self.game.env, edges, log_rewards=of_edges)
+
+    def asked(self, outcomes: Tensor, epsilon: float = 0.0, **how: Any) -> Trajectories:
+        """What the network builds when asked for outcomes (N, K)."""
+        policy: Any = self.balance.pf
+        return sample(self.game.env, policy, len(outcomes), self.game.encode_outcome(outcomes), epsilon=epsilon, **how)
+
+    def hits(self, made: Trajectories, outcomes: Tensor) -> Tensor:
+        """(N,) whether objects have the outcomes (N, K)."""
+        return (self.game.outcomes(terminal(made)) == outcomes).all(-1)
+
+    @torch.no_grad()
+    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+        """Share of the held-out objects whose outcome comes when asked for."""
+        outcomes = self.game.outcomes(terminal(replayed(self.game.env, batch)))
+        with drawing_from(self.noise_generator(batch_index)):
+            hit = self.hits(self.asked(outcomes), outcomes)
+        self.log_dict({"val_success": hit.float().mean(), "val_loss": 1 - hit.float().mean()}, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """Adam with warm-up and cosine decay over the whole fit; the explorer at rates of its own."""
+        rates = [{"params": self.balance.parameters()}]
+        rates += [] if self.exploration is None else self.exploration.rates()
+        return warmup_cosine(torch.optim.Adam(rates, self.lr), self.planned_steps())
+
+    @torch.no_grad()
+    def synthesize(
+        self,
+        block: Block,
+        conditions: Conditions | None = None,
+        *,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> Episodes:
+        """Episodes of objects with ``conditions.outcome`` (B, K), or with the outcomes of examples drawn at random.
+
+        The infos of a transition are ``log_pf``, the logarithm of its action's probability, and ``outcome`` (K,).
+
+        Raises:
+            ConditionError: an unknown condition.
+            OutOfSpaceError: an outcome outside the environment.
+            ConfigurationError: a length, which objects have of themselves.
+        """
+        conditions = conditions or Conditions()
+        conditions.require(type(self).__name__, set(self.understands), block.size)
+        refuse_length(length)
+        outcomes = self._outcomes(block, conditions.outcome)
+        noise = BlockNoise(block.seed, block.index)
+        parts = []
+        for first in range(0, block.size, batch_size or block.size):
+            wanted = outcomes[first : first + (batch_size or block.size)]
+            parts.append(self.asked(wanted, draw=BlockDraw(noise.part(first), len(wanted))))
+        assert self.spec is not None
+        policy: Any = self.balance.pf
+        return episodes_of(self.game, self.spec, parts, policy, outcomes)
+
+    def _outcomes(self, block: Block, wanted: Tensor | None) -> Tensor:
+        if wanted is not None:
+            return self.game.require_outcomes(wanted.to(self.examples.actions.device))
+        known = self.game.outcomes(self.examples.objects())
+        return known[torch.randint(len(known), (block.size,), generator=generator(block.seed, "outcome", block.index))]
+
+
+def refuse_length(length: int | None) -> None:
+    """Refuse a length of episodes.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    if length is not None:
+        raise ConfigurationError(f"An object is finished when it is: leave the length out, which is {length}.")
+
+
+def padded(*parts: Tensor) -> Tensor:
+    """(N, T) actions of several parts together, -1 where one is shorter."""
+    longest = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=-1) for part in parts])
