@@ -101,8 +101,8 @@ class Game:
         spec = json.loads(card.env_spec or "{}")
         if not str(spec.get("entry_point")).endswith(":Construction"):
             raise UnsupportedSpaceError(
-                f"{card.dataset_id or 'The data set'} comes from {spec.get('id', 'an unknown environment')}, which builds"
-                " no objects; take data of 'genrl/hypergrid-v0', 'genrl/bits-v0' or 'genrl/construction-v0'."
+                f"{card.dataset_id or 'The data set'} comes from {spec.get('id', 'an unknown environment')}, which"
+                " builds no objects; take data of 'genrl/hypergrid-v0', 'genrl/bits-v0' or 'genrl/construction-v0'."
             )
         arguments = spec["kwargs"]
         names = ("game", "settings", "reward", "layout")
