@@ -123,5 +123,5 @@ def _log_pf(policy: DiscretePolicyEstimator, made: Trajectories) -> Tensor:
     conditions = () if states.conditions is None else (states.conditions,)
     distribution = policy.to_probability_distribution(states, policy(states, *conditions))
     found = torch.zeros(taken.shape, device=taken.device)
-    found[taken] = distribution.log_prob(made.actions[taken].tensor)
+    found[taken] = distribution.log_prob(made.actions[taken].tensor).to(found.dtype)
     return found

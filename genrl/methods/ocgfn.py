@@ -8,8 +8,9 @@ came to instead, y-. With R(x|y) = 1 where x has the outcome y, and nearly nothi
     min  L(tau+ | y+, R = 1) + L(tau- | y+, R(x-|y+)) + L(tau- | y-, R = 1).
 
 Without tau- the loss falls to zero for a network that ignores y. L is detailed balance with the reward on every edge
-(outcome teleportation), which is annealed to plain detailed balance, whose flows F(s|y) are right: by them the network
-is turned to any reward without further training (``ConvertedGFN``).
+(outcome teleportation), which long trajectories need, or plain detailed balance, or the one annealed to the other. The
+flows F(s|y) of detailed balance are right, and by them the network is turned to any reward without further training
+(``ConvertedGFN``).
 """
 
 from __future__ import annotations
@@ -56,10 +57,9 @@ class OCGFN(Method):
             none.
         epsilon: share of its own actions that are drawn evenly while it learns.
         miss: share of the flow that may go astray: R(x|y) = miss / number of outcomes where x has another one.
-        teleport: weight of the reward on edges before the last, to begin with; 1 as published, 0 for none.
+        teleport: weight of the reward on edges before the last: 1 as published, 0 for plain detailed balance, which is
+            the better choice where trajectories are short and flows are needed.
         anneal: shares of the fit at which this weight begins to fall and is 0.
-        negatives: whether the network learns from its own trajectories, too; without them it learns nothing (published
-            as a warning, kept to be shown).
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         seed: of initial weights and all draws.
 
@@ -78,8 +78,7 @@ class OCGFN(Method):
         epsilon: float = 0.05,
         miss: float = 0.01,
         teleport: float = 1.0,
-        anneal: Sequence[float] = (0.5, 0.8),
-        negatives: bool = True,
+        anneal: Sequence[float] = (1.0, 1.0),
         lr: float = 2e-3,
         seed: int = 0,
     ) -> None:
@@ -94,7 +93,7 @@ class OCGFN(Method):
                 f"anneal holds two shares of the fit, the first not above the second, not {anneal}."
             )
         self.net, self.explorer, self.replay, self.epsilon, self.miss = net, explorer, replay, epsilon, miss
-        self.teleport, self.anneal, self.negatives, self.lr, self.seed = teleport, anneal, negatives, lr, seed
+        self.teleport, self.anneal, self.lr, self.seed = teleport, anneal, lr, seed
 
     def build(self, spec: DataSpec) -> None:
         """The environment of the data, the networks, and room for examples."""
@@ -136,39 +135,44 @@ class OCGFN(Method):
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         """What is minimised under ``loss``, and its parts."""
-        plus, metrics = self.positives(batch)
-        y = self.game.outcomes(terminal(plus))
-        metrics["positive"] = self.balanced(plus, torch.zeros(len(y), device=y.device))
-        if self.negatives:
-            minus = self.asked(y, self.epsilon)
-            hit = self.hits(minus, y)
-            metrics["negative"] = self.balanced(minus, torch.where(hit, 0.0, self.log_miss))
-            metrics["hit"] = hit.float().mean()
-            own = self.under(minus, self.game.outcomes(terminal(minus)))
-            metrics["hindsight"] = self.balanced(own, torch.zeros(len(y), device=y.device))
-        parts = ("positive", "negative", "hindsight", "explorer", "novelty")
-        return {"loss": sum((metrics[name] for name in parts if name in metrics), torch.zeros(())), **metrics}
+        plus, parts = self.positives(batch)
+        y = self.came_to(plus)
+        parts = {"positive": self.balanced(plus), **self.own(y), **parts}
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def own(self, outcomes: Tensor) -> dict[str, Tensor]:
+        """What the network does when asked for outcomes (N, K): the loss of its failures, and in hindsight."""
+        minus = self.asked(outcomes, self.epsilon)
+        failed = ~self.hits(minus, outcomes)
+        negative = self.balanced(minus, failed * self.log_miss)
+        return {"negative": negative, "hindsight": self.balanced(self.under(minus, self.came_to(minus)))}
 
     def positives(self, batch: Tensor) -> tuple[Trajectories, dict[str, Tensor]]:
         """The batch's examples, each under its own object as the outcome, half of them from before."""
-        metrics: dict[str, Tensor] = {}
+        parts: dict[str, Tensor] = {}
         fresh = batch
         if self.exploration is not None:
             made = self.exploration.propose(len(batch))
-            metrics, fresh = self.exploration.losses(made), actions_of(made)
+            parts, fresh = self.exploration.losses(made), actions_of(made)
         before = self.examples.draw(len(batch) // 2)
         self.examples.add(fresh)
         plus = replayed(self.game.env, padded(fresh[: len(batch) - len(before)], before))
-        return self.under(plus, self.game.outcomes(terminal(plus))), metrics
+        return self.under(plus, self.came_to(plus)), parts
+
+    def came_to(self, made: Trajectories) -> Tensor:
+        """(N, K) outcomes of the objects that trajectories end in."""
+        return self.game.outcomes(terminal(made))
 
     def under(self, made: Trajectories, outcomes: Tensor) -> Trajectories:
         """Trajectories under outcomes (N, K)."""
         made.states.conditions = self.game.encode_outcome(outcomes).expand(len(made.states.tensor), -1, -1)
         return made
 
-    def balanced(self, made: Trajectories, log_rewards: Tensor) -> Tensor:
-        """() mean over edges of the squared logarithm, for (N,) rewards of the trajectories."""
+    def balanced(self, made: Trajectories, log_rewards: Tensor | None = None) -> Tensor:
+        """() mean over edges of the squared logarithm, for (N,) log rewards of the trajectories, 0 where None."""
         edges = made.to_transitions()
+        if log_rewards is None:
+            log_rewards = torch.zeros(made.batch_size, device=made.device)
         of_edges = log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
         return self.balance.loss(self.game.env, edges, log_rewards=of_edges)
 
@@ -179,7 +183,7 @@ class OCGFN(Method):
 
     def hits(self, made: Trajectories, outcomes: Tensor) -> Tensor:
         """(N,) whether objects have the outcomes (N, K)."""
-        return (self.game.outcomes(terminal(made)) == outcomes).all(-1)
+        return (self.came_to(made) == outcomes).all(-1)
 
     @torch.no_grad()
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
