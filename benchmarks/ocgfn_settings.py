@@ -1,0 +1,77 @@
+"""All that was chosen for the benchmarks of OC-GFN, on tuning seeds from 1000, and how many choices were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from benchmarks.ocgfn_ablations import PositivesOnly, WithoutSome
+from genrl.methods.ocgfn import OCGFN
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a cell depends on beside its arm, its environment and its seed.
+
+    Attributes:
+        updates: of every fit.
+        batch: trajectories of a kind in an update.
+        asked: outcomes that success is measured on where they are too many to take all.
+    """
+
+    updates: int
+    batch: int = 128
+    asked: int = 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment that builds objects.
+
+    Attributes:
+        env, settings: id, and what the environment takes.
+        sizes: of its cells.
+    """
+
+    env: str
+    settings: Mapping[str, Any]
+    sizes: Sizes
+
+
+def hypergrid(height: int, updates: int) -> Place:
+    """A square of height x height cells; every cell is an object."""
+    settings = {"ndim": 2, "height": height, "validate_modes": False}
+    return Place("genrl/hypergrid-v0", {"settings": settings}, Sizes(updates))
+
+
+def bits(length: int, word: int, updates: int) -> Place:
+    """Strings of bits, a word at a time."""
+    settings = {"word_size": word, "seq_size": length, "n_modes": 4}
+    return Place("genrl/bits-v0", {"settings": settings}, Sizes(updates))
+
+
+GRIDS = {"grid8": hypergrid(8, 1000), "grid16": hypergrid(16, 1500)}
+BITS = {"L16": bits(16, 1, 800), "L32": bits(32, 4, 1000), "L64": bits(64, 4, 1500)}
+PLACES: dict[str, Place] = GRIDS | BITS
+
+BALANCED: dict[str, Any] = {"teleport": 0.0}
+"""Plain detailed balance, whose flows are right: for grids."""
+
+Makers = dict[str, Callable[..., OCGFN]]
+
+GRID_ARMS: Makers = {
+    "ocgfn": partial(OCGFN, **BALANCED),
+    "held_out": partial(WithoutSome, **BALANCED),
+    "positives_only": partial(PositivesOnly, **BALANCED),
+}
+
+BITS_ARMS: Makers = {
+    "ot": partial(OCGFN, epsilon=0.02),
+    "db": partial(OCGFN, epsilon=0.02, **BALANCED),
+    "ot_then_db": partial(OCGFN, epsilon=0.02, anneal=(0.5, 0.8)),
+}
+
+TRIED = {"ocgfn": 5, "ot": 3, "ot_then_db": 2, "db": 1}
+"""Settings looked at for each arm; one where none stands here."""
