@@ -1,9 +1,10 @@
 """OC-GFN on strings of bits: how often the string that is asked for is built, of all 2^16, 2^32 or 2^64 there are.
 
 ``success.LENGTH.VARIANT`` is the exact probability P(x = y) in the mean over 1,000 fixed strings, drawn evenly from
-all; an explorer comes to most of those of 16 bits in a fit, and to none of the longer ones. ``ot`` has the reward on every edge (outcome teleportation, as published),
-``db`` at the end alone, ``ot_then_db`` goes from the one to the other. Strings of 16 are built bit by bit, longer ones
-by words of four. ``above_half`` is the share of strings that are built more often than not.
+all; an explorer comes to most of those of 16 bits in a fit, and to next to none of the longer ones. ``ot`` has the
+reward on every edge (outcome teleportation, as published), ``db`` at the end alone, ``ot_then_db`` goes from the one to
+the other. Strings of 16 are built bit by bit, longer ones by words of four. ``above_half`` is the share of strings that
+are built more often than not.
 """
 
 from __future__ import annotations
