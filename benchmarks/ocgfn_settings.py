@@ -53,7 +53,7 @@ def bits(length: int, word: int, updates: int) -> Place:
 
 
 GRIDS = {"grid8": hypergrid(8, 1000), "grid16": hypergrid(16, 1500)}
-BITS = {"L16": bits(16, 1, 800), "L32": bits(32, 4, 1000), "L64": bits(64, 4, 1500)}
+BITS = {"L16": bits(16, 1, 800), "L32": bits(32, 4, 1500), "L64": bits(64, 4, 2000)}
 PLACES: dict[str, Place] = GRIDS | BITS
 
 BALANCED: dict[str, Any] = {"teleport": 0.0}
