@@ -28,7 +28,7 @@ def aggregate(results: Results) -> dict[str, float]:
     """Means over seeds, and the least seed's."""
     figures: dict[str, float] = {}
     for where in results.environments:
-        for arm in results.arms:
+        for arm in [arm for arm in results.arms if results.cells(arm, where)]:
             values = results.values(arm, "success", where)
             figures |= {f"success.{where}.{arm}": values.mean(), f"least_success.{where}.{arm}": values.min()}
             figures[f"above_half.{where}.{arm}"] = results.values(arm, "above_half", where).mean()
@@ -38,12 +38,13 @@ def aggregate(results: Results) -> dict[str, float]:
 def picture(results: Results) -> Figure:
     """Success by length, a line for each variant."""
     figure, (axes,) = panels(1, 1, 5.2, 3.2)
-    lengths = [int(where[1:]) for where in results.environments]
     for arm, colour in colours(results.arms).items():
-        values = [results.values(arm, "success", where) for where in results.environments]
+        places = [where for where in results.environments if results.cells(arm, where)]
+        lengths = [int(where[1:]) for where in places]
+        values = [results.values(arm, "success", where) for where in places]
         axes.plot(lengths, [v.mean() for v in values], color=colour, marker="o", markersize=3, label=arm)
         axes.fill_between(lengths, [v.min() for v in values], [v.max() for v in values], color=colour, alpha=0.15)
-    axes.set_xticks(lengths)
+    axes.set_xticks([int(where[1:]) for where in results.environments])
     label(axes, x="bits of a string", y="P(x = y); from least to largest seed")
     legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -128,7 +128,7 @@ class BareLoop:
         self.optimizer.step()
         self.schedule.step()
         self.position += 1
-        return float(loss)
+        return float(loss.detach())
 
     def loss(self) -> Tensor:
         """Of the explorer, its examples half of them from before, and of what the network does when asked for them."""

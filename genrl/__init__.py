@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.evaluation.replay import replay
+    from genrl.gflownets.explorer import Explorer
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.converted_gfn import ConvertedGFN
     from genrl.methods.diffusion_world_model import DiffusionWorldModel
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_futures import ImaginedFutures
     from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.mbrcsl import MBRCSL
+    from genrl.methods.ocgfn import OCGFN
     from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
@@ -118,6 +121,10 @@ _HOMES = {
     "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
     "ImaginedFutures": "genrl.methods.imagined_futures:ImaginedFutures",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
+    # objects built step by step
+    "OCGFN": "genrl.methods.ocgfn:OCGFN",
+    "Explorer": "genrl.gflownets.explorer:Explorer",
+    "ConvertedGFN": "genrl.methods.converted_gfn:ConvertedGFN",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -150,16 +157,19 @@ __all__ = [
     "GTA",
     "IQL",
     "MBRCSL",
+    "OCGFN",
     "SAC",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
     "CategoricalLatent",
     "Conditions",
+    "ConvertedGFN",
     "DecisionTransformer",
     "DiffusionWorldModel",
     "DoC",
     "Episodes",
+    "Explorer",
     "FlowPolicy",
     "FlowSampling",
     "FutureVAE",

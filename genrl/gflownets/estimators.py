@@ -70,6 +70,14 @@ def conditional_policy(game: Game, net: Net) -> ConditionalDiscretePolicyEstimat
     return ConditionalDiscretePolicyEstimator(nn.Identity(), nn.Identity(), joint, game.actions, OneHot(game))
 
 
+def conditional_backward(game: Game, net: Net) -> ConditionalDiscretePolicyEstimator:
+    """P_B(s|s', y)."""
+    joint = net(columns(game) + game.outcome_columns, game.actions - 1)
+    return ConditionalDiscretePolicyEstimator(
+        nn.Identity(), nn.Identity(), joint, game.actions, OneHot(game), is_backward=True
+    )
+
+
 def conditional_flow(game: Game, net: Net) -> ConditionalScalarEstimator:
     """log F(s|y)."""
     return ConditionalScalarEstimator(

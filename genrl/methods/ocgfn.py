@@ -30,7 +30,7 @@ from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
 from genrl.diffusion.noise import BlockNoise
 from genrl.gflownets.balance import Teleported
-from genrl.gflownets.estimators import Net, backward, conditional_flow, conditional_policy
+from genrl.gflownets.estimators import Net, backward, conditional_backward, conditional_flow, conditional_policy
 from genrl.gflownets.explorer import NET, Exploration, Explorer
 from genrl.gflownets.paths import Paths, PathSampler, episodes_of
 from genrl.gflownets.randomness import drawing_from
@@ -51,7 +51,9 @@ class OCGFN(Method):
     own trajectories.
 
     Args:
-        net: maker of all networks.
+        net: maker of all networks but the next.
+        backward_net: maker of P_B(s|s', y), learned as published; None for one that takes all parents alike, which is
+            no loss where states have one parent.
         explorer: how objects are explored; None to learn from the data's alone.
         replay: examples kept; half of every batch comes from them, and so do the outcomes of a synthesis that asks for
             none.
@@ -73,6 +75,7 @@ class OCGFN(Method):
     def __init__(
         self,
         net: Net = NET,
+        backward_net: Net | None = None,
         explorer: Explorer | None = Explorer(),  # noqa: B008 (frozen)
         replay: int = 10_000,
         epsilon: float = 0.05,
@@ -92,15 +95,16 @@ class OCGFN(Method):
             raise ConfigurationError(
                 f"anneal holds two shares of the fit, the first not above the second, not {anneal}."
             )
-        self.net, self.explorer, self.replay, self.epsilon, self.miss = net, explorer, replay, epsilon, miss
+        self.net, self.backward_net, self.explorer, self.replay = net, backward_net, explorer, replay
+        self.epsilon, self.miss = epsilon, miss
         self.teleport, self.anneal, self.lr, self.seed = teleport, anneal, lr, seed
 
     def build(self, spec: DataSpec) -> None:
         """The environment of the data, the networks, and room for examples."""
         self.game = Game.of(spec.card)
-        self.balance = Teleported(
-            conditional_policy(self.game, self.net), backward(self.game), conditional_flow(self.game, self.net)
-        )
+        game, net = self.game, self.net
+        pb = backward(game) if self.backward_net is None else conditional_backward(game, self.backward_net)
+        self.balance = Teleported(conditional_policy(game, net), pb, conditional_flow(game, net))
         self.exploration = None if self.explorer is None else Exploration(self.game, self.net, self.explorer)
         self.examples = Replay(self.game, self.replay)
 
