@@ -17,7 +17,7 @@ def test_a_panel_for_each_with_every_cell_in_its_place():
     shown = first.images[0].get_array()  # rows are the second entry, from below
     assert shown[2, 0] == pytest.approx(2 / 36)
     assert shown[0, 2] == pytest.approx(6 / 36)
-    assert (first.get_title(), len(first.lines), len(second.lines)) == ("one", 0, 1)
+    assert (first.get_title("left"), len(first.lines), len(second.lines)) == ("one", 0, 1)
     assert np.allclose(second.lines[0].get_xydata().mean(0)[:1], 1, atol=0.2)
     assert picture.png()
 
