@@ -62,7 +62,7 @@ BENCHMARK = Benchmark(
     quick_cells=[Cell(arm, "L16", 0, QUICK) for arm in BITS_ARMS],
     code=CODE,
     settings={where: asdict(place.sizes) for where, place in BITS.items()}
-    | {"network": "MLPs of two layers of 256 units", "paper": "lengths of 20 to 100, success of 0.98"},
+    | {"network": "MLPs of three layers of 256 units", "paper": "lengths of 20 to 100, success of 0.98"},
 )
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ BENCHMARK = Benchmark(
     quick_cells=[Cell(arm, "grid8", 0, QUICK) for arm in GRID_ARMS],
     code=CODE,
     settings={where: asdict(place.sizes) for where, place in GRIDS.items()}
-    | {"network": "MLPs of two layers of 256 units", "explored": "trajectory balance paid by a random network"},
+    | {"network": "MLPs of three layers of 256 units", "explored": "trajectory balance paid by a random network"},
 )
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.ocgfn_ablations import PositivesOnly, WithoutSome
 from genrl.methods.ocgfn import OCGFN
+from genrl.nets.mlp import MLP
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ GRIDS = {"grid8": hypergrid(8, 1000), "grid16": hypergrid(16, 1500)}
 BITS = {"L16": bits(16, 1, 800), "L32": bits(32, 4, 1500), "L64": bits(64, 4, 2000)}
 PLACES: dict[str, Place] = GRIDS | BITS
 
-BALANCED: dict[str, Any] = {"teleport": 0.0}
+SHARED: dict[str, Any] = {"net": partial(MLP, width=256, layers=3), "lr": 4e-3}
+BALANCED: dict[str, Any] = SHARED | {"teleport": 0.0}
 """Plain detailed balance, whose flows are right: for grids."""
+
+STRINGS: dict[str, Any] = SHARED | {"epsilon": 0.02}
 
 Makers = dict[str, Callable[..., OCGFN]]
 
@@ -68,10 +72,10 @@ GRID_ARMS: Makers = {
 }
 
 BITS_ARMS: Makers = {
-    "ot": partial(OCGFN, epsilon=0.02),
-    "db": partial(OCGFN, epsilon=0.02, **BALANCED),
-    "ot_then_db": partial(OCGFN, epsilon=0.02, anneal=(0.5, 0.8)),
+    "ot": partial(OCGFN, **STRINGS),
+    "db": partial(OCGFN, **STRINGS, teleport=0.0),
+    "ot_then_db": partial(OCGFN, **STRINGS, anneal=(0.5, 0.8)),
 }
 
-TRIED = {"ocgfn": 5, "ot": 3, "ot_then_db": 2, "db": 1}
+TRIED = {"ocgfn": 9, "ot": 4, "ot_then_db": 2, "db": 1}
 """Settings looked at for each arm; one where none stands here."""
