@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.evaluation.replay import replay
+    from genrl.gflownets.objects import ObjectSet
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
     from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.amortised_gfn import AmortisedGFN
     from genrl.methods.diffusion_world_model import DiffusionWorldModel
+    from genrl.methods.flow_network import FlowNetwork
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_futures import ImaginedFutures
@@ -118,6 +121,10 @@ _HOMES = {
     "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
     "ImaginedFutures": "genrl.methods.imagined_futures:ImaginedFutures",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
+    # GFlowNets
+    "FlowNetwork": "genrl.methods.flow_network:FlowNetwork",
+    "AmortisedGFN": "genrl.methods.amortised_gfn:AmortisedGFN",
+    "ObjectSet": "genrl.gflownets.objects:ObjectSet",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -153,6 +160,7 @@ __all__ = [
     "SAC",
     "TD3BC",
     "Alone",
+    "AmortisedGFN",
     "BehaviorTransformer",
     "CategoricalLatent",
     "Conditions",
@@ -160,6 +168,7 @@ __all__ = [
     "DiffusionWorldModel",
     "DoC",
     "Episodes",
+    "FlowNetwork",
     "FlowPolicy",
     "FlowSampling",
     "FutureVAE",
@@ -171,6 +180,7 @@ __all__ = [
     "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "ObjectSet",
     "PercentBC",
     "Pessimistic",
     "PessimisticImagination",

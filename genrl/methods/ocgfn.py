@@ -55,7 +55,8 @@ class OCGFN(Method):
         replay: examples kept; half of every batch comes from them, and so do the outcomes of a synthesis that asks for
             none.
         epsilon: share of its own actions that are drawn evenly while it learns.
-        miss: share of the flow that may go astray: R(x|y) = miss / number of outcomes where x has another one.
+        miss: R(x|y) = miss / number of outcomes where x has another one: the flow that may go astray, below 1 for flows
+            that are right; with teleportation and many outcomes some more, so that log R is about -7.
         teleport: weight of the reward on edges before the last, to begin with; 1 as published, 0 for none.
         anneal: shares of the fit at which this weight begins to fall and is 0.
         negatives: whether the network learns from its own trajectories, too; without them it learns nothing (published
@@ -84,9 +85,9 @@ class OCGFN(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if replay < 1 or not 0 <= epsilon < 1 or not 0 < miss < 1 or teleport < 0:
+        if replay < 1 or not 0 <= epsilon < 1 or miss <= 0 or teleport < 0:
             raise ConfigurationError(
-                "OCGFN keeps at least one example, epsilon and miss are shares below 1, teleport is 0 or more; not"
+                "OCGFN keeps at least one example, epsilon is a share below 1, miss above 0, teleport 0 or more; not"
                 f" replay {replay}, epsilon {epsilon}, miss {miss}, teleport {teleport}."
             )
         if len(anneal) != 2 or not 0 <= anneal[0] <= anneal[1] <= 1:
@@ -97,8 +98,16 @@ class OCGFN(Method):
         self.teleport, self.anneal, self.negatives, self.lr, self.seed = teleport, anneal, negatives, lr, seed
 
     def build(self, spec: DataSpec) -> None:
-        """The environment of the data, the networks, and room for examples."""
+        """The environment of the data, the networks, and room for examples.
+
+        Raises:
+            ConfigurationError: a miss would be rewarded like a hit.
+        """
         self.game = Game.of(spec.card)
+        if self.log_miss >= 0:
+            raise ConfigurationError(
+                f"miss must be below the number of outcomes, {math.exp(self.game.log_outcomes):.0f}, not {self.miss}."
+            )
         self.balance = Teleported(
             conditional_policy(self.game, self.net), backward(self.game), conditional_flow(self.game, self.net)
         )

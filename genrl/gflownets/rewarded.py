@@ -1,0 +1,34 @@
+"""The specification of a data set under another reward, so that what is made for it says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass, replace
+
+from genrl.data.construction import Reward
+from genrl.data.errors import ConfigurationError
+from genrl.training.spec import DataSpec
+
+
+def rewarded(spec: DataSpec | None, reward: Reward | None) -> DataSpec:
+    """The same data set's, whose environment pays ``reward``; as it is for None.
+
+    Raises:
+        ConfigurationError: the reward is no frozen dataclass of numbers and words, and could not be made again.
+    """
+    assert spec is not None
+    if reward is None:
+        return spec
+    if not is_dataclass(reward):
+        raise ConfigurationError(
+            f"A data set keeps its reward by name, so {reward!r} must be a frozen dataclass (a genrl Setting) whose"
+            " fields are numbers and words."
+        )
+    kind = type(reward)
+    named = {
+        "class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "init_args": {f.name: getattr(reward, f.name) for f in fields(reward)},
+    }
+    env = json.loads(spec.card.env_spec or "{}")
+    env["kwargs"] = {**env.get("kwargs", {}), "reward": named}
+    return replace(spec, card=replace(spec.card, env_spec=json.dumps(env)))
