@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.quality import quality_report as report
     from genrl.evaluation.replay import replay
     from genrl.gflownets.explorer import Explorer
+    from genrl.gflownets.objects import ObjectSet
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
     from genrl.learners.sac import SAC
     from genrl.learners.sequence_bc import SequenceBC
     from genrl.learners.td3bc import TD3BC
+    from genrl.methods.amortised_gfn import AmortisedGFN
     from genrl.methods.converted_gfn import ConvertedGFN
     from genrl.methods.diffusion_world_model import DiffusionWorldModel
+    from genrl.methods.flow_network import FlowNetwork
     from genrl.methods.gta import GTA
     from genrl.methods.imagination import Imagination
     from genrl.methods.imagined_futures import ImaginedFutures
@@ -125,6 +128,9 @@ _HOMES = {
     "OCGFN": "genrl.methods.ocgfn:OCGFN",
     "Explorer": "genrl.gflownets.explorer:Explorer",
     "ConvertedGFN": "genrl.methods.converted_gfn:ConvertedGFN",
+    "FlowNetwork": "genrl.methods.flow_network:FlowNetwork",
+    "AmortisedGFN": "genrl.methods.amortised_gfn:AmortisedGFN",
+    "ObjectSet": "genrl.gflownets.objects:ObjectSet",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -161,6 +167,7 @@ __all__ = [
     "SAC",
     "TD3BC",
     "Alone",
+    "AmortisedGFN",
     "BehaviorTransformer",
     "CategoricalLatent",
     "Conditions",
@@ -170,6 +177,7 @@ __all__ = [
     "DoC",
     "Episodes",
     "Explorer",
+    "FlowNetwork",
     "FlowPolicy",
     "FlowSampling",
     "FutureVAE",
@@ -181,6 +189,7 @@ __all__ = [
     "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "ObjectSet",
     "PercentBC",
     "Pessimistic",
     "PessimisticImagination",

@@ -6,8 +6,13 @@ from types import ModuleType
 from genrl.data.errors import ConfigurationError
 
 
-def optional(module: str) -> ModuleType:
+def optional(module: str, package: str = "", extra: str = "play") -> ModuleType:
     """The module of a package that genrl works without.
+
+    Args:
+        module: to import.
+        package: that it comes from; named like the module where empty.
+        extra: of genrl that asks for it.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -15,7 +20,7 @@ def optional(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0].replace("_", "-")
+        package = package or module.partition(".")[0].replace("_", "-")
         raise ConfigurationError(
-            f"This needs the package {package} ({error}); install it with: pip install 'genrl-synth[play]'."
+            f"This needs the package {package} ({error}); install it with: pip install 'genrl-synth[{extra}]'."
         ) from error

@@ -58,7 +58,8 @@ class OCGFN(Method):
         replay: examples kept; half of every batch comes from them, and so do the outcomes of a synthesis that asks for
             none.
         epsilon: share of its own actions that are drawn evenly while it learns.
-        miss: share of the flow that may go astray: R(x|y) = miss / number of outcomes where x has another one.
+        miss: R(x|y) = miss / number of outcomes where x has another one: the flow that may go astray, below 1 for flows
+            that are right; with the reward on every edge it may be more.
         teleport: weight of the reward on edges before the last: 1 as published, 0 for plain detailed balance, which is
             the better choice where trajectories are short and flows are needed.
         anneal: shares of the fit at which this weight begins to fall and is 0.
@@ -86,9 +87,9 @@ class OCGFN(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if replay < 1 or not 0 <= epsilon < 1 or not 0 < miss < 1 or teleport < 0:
+        if replay < 1 or not 0 <= epsilon < 1 or miss <= 0 or teleport < 0:
             raise ConfigurationError(
-                "OCGFN keeps at least one example, epsilon and miss are shares below 1, teleport is 0 or more; not"
+                "OCGFN keeps at least one example, epsilon is a share below 1, miss above 0, teleport 0 or more; not"
                 f" replay {replay}, epsilon {epsilon}, miss {miss}, teleport {teleport}."
             )
         if len(anneal) != 2 or not 0 <= anneal[0] <= anneal[1] <= 1:
@@ -100,8 +101,16 @@ class OCGFN(Method):
         self.teleport, self.anneal, self.lr, self.seed = teleport, anneal, lr, seed
 
     def build(self, spec: DataSpec) -> None:
-        """The environment of the data, the networks, and room for examples."""
+        """The environment of the data, the networks, and room for examples.
+
+        Raises:
+            ConfigurationError: a miss would be rewarded like a hit.
+        """
         self.game = Game.of(spec.card)
+        if self.log_miss >= 0:
+            raise ConfigurationError(
+                f"miss must be below the number of outcomes, {math.exp(self.game.log_outcomes):.0f}, not {self.miss}."
+            )
         game, net = self.game, self.net
         pb = backward(game) if self.backward_net is None else conditional_backward(game, self.backward_net)
         self.balance = Teleported(conditional_policy(game, net), pb, conditional_flow(game, net))
