@@ -53,8 +53,8 @@ def bits(length: int, word: int, updates: int) -> Place:
     return Place("genrl/bits-v0", {"settings": settings}, Sizes(updates))
 
 
-GRIDS = {"grid8": hypergrid(8, 1000), "grid16": hypergrid(16, 1500)}
-BITS = {"L16": bits(16, 1, 800), "L32": bits(32, 4, 1500), "L64": bits(64, 4, 2000)}
+GRIDS = {"grid8": hypergrid(8, 500), "grid16": hypergrid(16, 1500)}
+BITS = {"L16": bits(16, 1, 500), "L32": bits(32, 4, 1000), "L64": bits(64, 4, 1500)}
 PLACES: dict[str, Place] = GRIDS | BITS
 
 SHARED: dict[str, Any] = {"net": partial(MLP, width=256, layers=3), "lr": 4e-3}
