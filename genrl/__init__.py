@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.evaluation.replay import replay
+    from genrl.evaluation.simulated import Simulated
     from genrl.learners.bc import BC
     from genrl.learners.behavior_transformer import BehaviorTransformer
     from genrl.learners.beso import BESO
@@ -50,10 +51,13 @@ if TYPE_CHECKING:
     from genrl.methods.imagined_futures import ImaginedFutures
     from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.mbrcsl import MBRCSL
+    from genrl.methods.ocgfn import OCGFN
+    from genrl.methods.outcome_plans import OutcomePlans
     from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
+    from genrl.methods.tokens import Bins, Clusters, Tokens
     from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
     from genrl.methods.transition_diffusion import TransitionDiffusion
     from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
@@ -118,6 +122,13 @@ _HOMES = {
     "MBRCSL": "genrl.methods.mbrcsl:MBRCSL",
     "ImaginedFutures": "genrl.methods.imagined_futures:ImaginedFutures",
     "ImaginedPlay": "genrl.methods.imagined_play:ImaginedPlay",
+    # plans by outcome
+    "OCGFN": "genrl.methods.ocgfn:OCGFN",
+    "OutcomePlans": "genrl.methods.outcome_plans:OutcomePlans",
+    "Tokens": "genrl.methods.tokens:Tokens",
+    "Bins": "genrl.methods.tokens:Bins",
+    "Clusters": "genrl.methods.tokens:Clusters",
+    "Simulated": "genrl.evaluation.simulated:Simulated",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -150,11 +161,14 @@ __all__ = [
     "GTA",
     "IQL",
     "MBRCSL",
+    "OCGFN",
     "SAC",
     "TD3BC",
     "Alone",
     "BehaviorTransformer",
+    "Bins",
     "CategoricalLatent",
+    "Clusters",
     "Conditions",
     "DecisionTransformer",
     "DiffusionWorldModel",
@@ -171,6 +185,7 @@ __all__ = [
     "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "OutcomePlans",
     "PercentBC",
     "Pessimistic",
     "PessimisticImagination",
@@ -182,6 +197,8 @@ __all__ = [
     "RvS",
     "Sampling",
     "SequenceBC",
+    "Simulated",
+    "Tokens",
     "TrajectoryDiffusion",
     "TransitionDiffusion",
     "Unguided",
