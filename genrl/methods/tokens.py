@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConditionError, ConfigurationError, EmptyDatasetError
 from genrl.data.randomness import generator
 from genrl.data.setting import Setting
+from genrl.gflownets.walks import Walks
 from genrl.methods.columns import EpisodeColumns
 from genrl.training.spec import DataSpec
 
@@ -201,19 +203,35 @@ class Tokens(Setting):
         """
         if longest < 2 or count < 1:
             raise ConfigurationError(f"A plan has at least two tokens, not {longest}, and there is at least one.")
+        routes = self._going(episodes)
+        return _constructed(_parts(routes, longest, count, seed), self._settings(routes, longest), self.source.card)
+
+    def walks(self, episodes: Episodes, longest: int = 16) -> Walks:
+        """What the plans of ``episodes`` are built in.
+
+        Raises:
+            EmptyDatasetError: no episode comes from one token to another.
+        """
+        return Walks(**self._settings(self._going(episodes), longest))
+
+    def _going(self, episodes: Episodes) -> list[list[int]]:
+        """Routes of two tokens or more."""
         routes = [route for route in self.routes(episodes) if len(route) > 1]
         if not routes:
             raise EmptyDatasetError(
                 f"No episode comes from one of the {len(self)} tokens to another: take smaller bins or more clusters,"
                 " look at states more often, or give longer episodes."
             )
+        return routes
+
+    def _settings(self, routes: Sequence[Sequence[int]], longest: int) -> dict[str, Any]:
+        """What ``Walks`` takes, as JSON has it."""
         following: list[set[int]] = [set() for _ in range(len(self))]
         for route in routes:
             for one, other in pairwise(route):
                 following[one].add(other)
-        begun = [token for token, after in enumerate(following) if after]
-        settings = {"successors": [sorted(after) for after in following], "starts": begun, "longest": longest}
-        return _constructed(_parts(routes, longest, count, seed), settings, self.source.card.dataset_id)
+        starts = [token for token, after in enumerate(following) if after]
+        return {"successors": [sorted(after) for after in following], "starts": starts, "longest": longest}
 
 
 def _parts(routes: Sequence[Sequence[int]], longest: int, count: int, seed: int) -> list[Sequence[int]]:
@@ -230,7 +248,7 @@ def _parts(routes: Sequence[Sequence[int]], longest: int, count: int, seed: int)
     return found
 
 
-def _constructed(plans: Sequence[Sequence[int]], settings: dict[str, object], source: str | None) -> Episodes:
+def _constructed(plans: Sequence[Sequence[int]], settings: dict[str, Any], source: DatasetCard) -> Episodes:
     """Plans as episodes that build them token by token."""
     env = make_env("genrl/construction-v0", {"game": "genrl.gflownets.walks.Walks", "settings": settings})
     exit_action, longest = int(env.action_space.n) - 1, env.observation_space.shape[0]  # type: ignore[attr-defined, index]
@@ -245,7 +263,7 @@ def _constructed(plans: Sequence[Sequence[int]], settings: dict[str, object], so
     ends = torch.zeros(len(actions), dtype=torch.bool)
     ends[lengths.cumsum(0) - 1] = True
     card = DatasetCard(
-        env_spec=env_spec_json(env), algorithm_name="Tokens", description=f"Plans of {source or 'own data'}."
+        env_spec=env_spec_json(env), algorithm_name="Tokens", description=f"Plans of {source.dataset_id or 'own data'}."
     )
     return Episodes(
         env.observation_space,
