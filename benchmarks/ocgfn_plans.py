@@ -32,7 +32,7 @@ def aggregate(results: Results) -> dict[str, float]:
     """Means over seeds, and what OC-GFN has ahead of each other arm."""
     if not results.environments:
         return {}
-    figures = {}
+    figures: dict[str, float] = {}
     for arm in results.arms:
         figures |= {f"{key}.{arm}": float(results.values(arm, key).mean()) for key in (*FIGURES, "seconds")}
     if OURS in results.arms:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -147,7 +148,7 @@ def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: S
     """Diffusion over every few states of the data, given the first and the place of the last."""
     net = partial(TemporalUNet, width=sizes.diffusion_width)
     method = TrajectoryDiffusion(net=net, horizon=sizes.horizon, overlap=0, seed=seed)
-    how = {"batch_size": sizes.diffusion_batch, "val_fraction": 0.0, "progress": False, "callbacks": []}
+    how = {"batch_size": sizes.diffusion_batch, "val_fraction": 0.0, "progress": False}
     thin = thinned(episodes, sizes.thinned)
     fit(method, thin, sizes.diffusion_updates, **how)  # type: ignore[arg-type]
 
@@ -224,12 +225,14 @@ def _apart(grid: Grid, start: int, goal: int) -> int:
 
 def _ways(grid: Grid, start: int, longest: int) -> list[int]:
     """The last cell of every way from ``start`` of at most ``longest`` cells."""
-    found, paths = [], [(start,)] if grid.free.flat[start] else []
+    found: list[int] = []
+    paths: list[tuple[int, ...]] = [(start,)] if grid.free.flat[start] else []
     while paths:
         path = paths.pop()
         found.append(path[-1])
         if len(path) < longest:
-            paths += [(*path, cell) for cell in grid._neighbours(path[-1]) if cell not in path]
+            around = np.flatnonzero(grid.towards[path[-1]] == path[-1]).tolist()  # itself among them
+            paths += [(*path, cell) for cell in around if cell not in path]
     return found
 
 
