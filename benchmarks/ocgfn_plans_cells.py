@@ -48,6 +48,7 @@ class Sizes:
     within: float = 0.3
     ocgfn_updates: int = 1000
     ocgfn_batch: int = 64
+    tries: int = 64
     diffusion_updates: int = 1200
     diffusion_batch: int = 64
     diffusion_width: int = 32
@@ -135,7 +136,7 @@ def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planne
     plans = tokens.encode(episodes, longest=sizes.longest, seed=seed)
     how = {"batch_size": sizes.ocgfn_batch, "val_fraction": 0.0, "progress": False}
     planner = fit(OCGFN(explorer=None, seed=seed), plans, sizes.ocgfn_updates, **how)  # type: ignore[arg-type]
-    method = OutcomePlans(planner, tokens, Simulated.of(episodes.card))
+    method = OutcomePlans(planner, tokens, Simulated.of(episodes.card), tries=sizes.tries)
 
     def plan(wanted: Tensor) -> tuple[Tensor, Tensor]:
         made = method.waypoints(method.plan(wanted, BlockNoise(seed, 0)))

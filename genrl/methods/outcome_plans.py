@@ -73,7 +73,7 @@ class OutcomePlans(Composite):
         tokens: Tokens,
         world: World,
         controller: Controller | Trainable = PointMass(),  # noqa: B008 (frozen)
-        tries: int = 8,
+        tries: int = 64,
         within: float = 0.3,
         horizon: int = 600,
     ) -> None:
