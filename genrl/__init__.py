@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
     from genrl.evaluation.replay import replay
+    from genrl.evaluation.simulated import Simulated
     from genrl.gflownets.explorer import Explorer
     from genrl.gflownets.objects import ObjectSet
     from genrl.learners.bc import BC
@@ -56,10 +57,12 @@ if TYPE_CHECKING:
     from genrl.methods.imagined_play import ImaginedPlay
     from genrl.methods.mbrcsl import MBRCSL
     from genrl.methods.ocgfn import OCGFN
+    from genrl.methods.outcome_plans import OutcomePlans
     from genrl.methods.pessimistic_imagination import PessimisticImagination
     from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
     from genrl.methods.sampling import Sampling
     from genrl.methods.steered import Guidance
+    from genrl.methods.tokens import Bins, Clusters, Tokens
     from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
     from genrl.methods.transition_diffusion import TransitionDiffusion
     from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
@@ -131,6 +134,12 @@ _HOMES = {
     "FlowNetwork": "genrl.methods.flow_network:FlowNetwork",
     "AmortisedGFN": "genrl.methods.amortised_gfn:AmortisedGFN",
     "ObjectSet": "genrl.gflownets.objects:ObjectSet",
+    # plans by outcome
+    "OutcomePlans": "genrl.methods.outcome_plans:OutcomePlans",
+    "Tokens": "genrl.methods.tokens:Tokens",
+    "Bins": "genrl.methods.tokens:Bins",
+    "Clusters": "genrl.methods.tokens:Clusters",
+    "Simulated": "genrl.evaluation.simulated:Simulated",
     # synthetic data renewed while a learner is fitted
     "Renewal": "genrl.synthesis.renewal:Renewal",
     "Guided": "genrl.synthesis.sources:Guided",
@@ -169,7 +178,9 @@ __all__ = [
     "Alone",
     "AmortisedGFN",
     "BehaviorTransformer",
+    "Bins",
     "CategoricalLatent",
+    "Clusters",
     "Conditions",
     "ConvertedGFN",
     "DecisionTransformer",
@@ -190,6 +201,7 @@ __all__ = [
     "ImaginedPlay",
     "LatentPlanPolicy",
     "ObjectSet",
+    "OutcomePlans",
     "PercentBC",
     "Pessimistic",
     "PessimisticImagination",
@@ -201,6 +213,8 @@ __all__ = [
     "RvS",
     "Sampling",
     "SequenceBC",
+    "Simulated",
+    "Tokens",
     "TrajectoryDiffusion",
     "TransitionDiffusion",
     "Unguided",

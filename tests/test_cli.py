@@ -20,14 +20,17 @@ import yaml
 from genrl.cli import COMMANDS, main
 from genrl.data.errors import ConfigurationError
 from genrl.data.store import load as load_data
+from genrl.data.store import save as save_data
 from genrl.learners.agent import Agent
 from genrl.methods.method import Block, Method
+from genrl.methods.tokens import Bins, Tokens
 from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
 CHEETAH, WALKER = "mujoco/halfcheetah/medium-v0", "mujoco/walker2d/medium-v0"
+PLANS = "pointmaze/medium-plans-v0"
 STITCH, BETTER = "pointmaze/stitch-v0", "pointmaze/stitch-better-v0"
 GRID, BITS = "grid/uniform-v0", "bits/uniform-v0"
 KITCHEN, CUBE, PUSHT = "D4RL/kitchen/mixed-v2", "ogbench/cube-single-play-v0", "pusht/human-v0"
@@ -59,6 +62,8 @@ def root(tmp_path_factory) -> Path:
     assert main(["collect", *cube, "--out", CUBE, *common]) == 0
     for env, name in (("genrl/hypergrid-v0", GRID), ("genrl/bits-v0", BITS)):
         assert main(["collect", "--env", env, "--policy", "uniform", "--episodes", "8", "--out", name, *common]) == 0
+    plans = Tokens.of(maze := load_data(MAZE, root=folder), Bins(0.25)).encode(maze, count=40)
+    save_data(plans, PLANS, root=folder)
     return folder
 
 

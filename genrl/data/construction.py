@@ -37,8 +37,9 @@ Reward = Callable[[Tensor], Tensor]
 LAYOUTS: dict[str, Callable[[Any], tuple[int, int, int]]] = {
     "HyperGrid": lambda env: (0, env.height - 1, env.ndim * (env.height - 1) + 1),
     "BitSequence": lambda env: (-1, env.n_actions - 2, env.words_per_seq + 1),
+    "Walks": lambda env: (-1, env.n_actions - 2, env.longest + 1),
 }
-"""Of torchgfn's environments: the least and the largest entry of a state, and the most actions, the exit included."""
+"""Of environments: the least and the largest entry of a state, and the most actions, the exit included."""
 
 
 @dataclass(frozen=True, eq=False)
