@@ -78,7 +78,7 @@ def tokens(data) -> Tokens:
 @pytest.fixture(scope="module")
 def planner(data, tokens) -> OCGFN:
     plans = tokens.encode(data, longest=6, count=400)
-    return fit(OCGFN(partial(MLP, width=64), explorer=None), plans, 150, batch_size=64, progress=False)
+    return fit(OCGFN(partial(MLP, width=64), explorer=None, lr=4e-3), plans, 150, batch_size=64, progress=False)
 
 
 @pytest.fixture(scope="module")
