@@ -43,6 +43,7 @@ SHORT = {
         pictures=5,
     ),
     "05_dichotomy_of_control": Short({"EPISODES": 40, "FIT": 2, "PULLS": 4}, pictures=2),
+    "06_objects_by_outcome": Short({"FIT": 4, "JOURNEYS": 8, "PLAN": 4, "PLANS": 3}, pictures=3),
 }
 every_notebook = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 
