@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from gfn.containers import Trajectories
+from gfn.gflownet import DBGFlowNet
 from gfn.samplers import Sampler
 from lightning.pytorch import Callback
 from torch import Tensor
@@ -142,7 +143,9 @@ class BareLoop:
         minus = self.sampler(env, model.balance.pf, self.batch, model.game.encode(y), model.epsilon)
         x = minus.terminating_states.tensor
         failed = (x != y).any(-1) * model.log_miss
-        own = self.balance(minus, y, failed), self.balance(minus, x, torch.zeros(self.batch))
+        lost = minus[failed.nonzero()[:, 0]]
+        again = self.balance(lost, x[failed < 0], torch.zeros(len(lost))) * len(lost) / self.batch
+        own = self.balance(minus, y, failed), again
         parts = [self.balance(plus, y, torch.zeros(self.batch)), *own, *explored.values()]
         return torch.stack(parts).sum()
 
@@ -151,7 +154,7 @@ class BareLoop:
         made.states.conditions = self.model.game.encode(outcomes).expand(len(made.states.tensor), -1, -1)
         edges = made.to_transitions()
         of_edges = log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
-        return self.model.balance.loss(self.model.game.env, edges, log_rewards=of_edges)
+        return DBGFlowNet.loss(self.model.balance, self.model.game.env, edges, log_rewards=of_edges)
 
 
 def joined(model: OCGFN, made: Trajectories, before: Tensor, fresh: int) -> Trajectories:

@@ -12,15 +12,19 @@ back by degrees, R(x|y) ** weight on edges before the last.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from gfn.containers import Transitions
-from gfn.env import Env
+from gfn.containers import Trajectories
 from gfn.gflownet import DBGFlowNet
 from torch import Tensor
 
 
 class Teleported(DBGFlowNet):
-    """Detailed balance with ``weight`` of the trajectory's log reward on each edge before the last.
+    """Detailed balance over whole trajectories, with ``weight`` of the log reward on each edge before the last.
+
+    As a state is both the end of one edge and the beginning of the next, its flow is computed once, where torchgfn's
+    own loss over single edges computes it twice.
 
     Attributes:
         weight: 1 for outcome teleportation, 0 for plain detailed balance.
@@ -28,17 +32,23 @@ class Teleported(DBGFlowNet):
 
     weight: float = 1.0
 
-    def get_scores(
-        self,
-        env: Env,
-        transitions: Transitions,
-        recalculate_all_logprobs: bool = True,
-        *,
-        log_rewards: Tensor | None = None,
-    ) -> Tensor:
-        """(M,) logarithm of the left side over the right one; ``log_rewards`` (M,) are of each edge's trajectory."""
-        assert log_rewards is not None, "rewards are of trajectories: give one for every edge"
-        nothing = torch.zeros_like(log_rewards)
-        scores = super().get_scores(env, transitions, recalculate_all_logprobs, log_rewards=nothing)
-        share = torch.where(transitions.is_terminating, 1.0, self.weight)
-        return scores - share * log_rewards
+    def edge_scores(self, made: Trajectories, log_rewards: Tensor) -> Tensor:
+        """(M,) logarithm of the left side over the right one at all edges, for (N,) log rewards of the trajectories.
+
+        Edges come in the order of ``made.to_transitions()``: step by step, trajectory by trajectory.
+        """
+        edges, taken = made.to_transitions(), ~made.actions.is_dummy  # (T, N)
+        log_pf, log_pb = self.get_pfs_and_pbs(edges)
+        flow: Any = self.logF
+        conditions = () if edges.states.conditions is None else (edges.states.conditions,)
+        log_f = flow(edges.states, *conditions)[:, 0]  # (M,)
+        of_states = log_f.new_zeros(len(taken) + 1, taken.shape[1])  # (T + 1, N), 0 after the exit
+        of_states = of_states.masked_scatter(torch.nn.functional.pad(taken, (0, 0, 0, 1)), log_f)
+        share = torch.where(edges.is_terminating, 1.0, self.weight)
+        return log_pf + log_f - log_pb - of_states[1:][taken] - share * log_rewards.expand_as(taken)[taken]
+
+    def balance(self, made: Trajectories, log_rewards: Tensor) -> Tensor:
+        """() mean square over all edges; 0 where there is no trajectory."""
+        if not made.batch_size:
+            return log_rewards.sum()
+        return self.edge_scores(made, log_rewards).square().mean()

@@ -157,8 +157,10 @@ class OCGFN(Method):
         """What the network does when asked for outcomes (N, K): the loss of its failures, and in hindsight."""
         minus = self.asked(outcomes, self.epsilon)
         failed = ~self.hits(minus, outcomes)
-        negative = self.balanced(minus, failed * self.log_miss)
-        return {"negative": negative, "hindsight": self.balanced(self.under(minus, self.came_to(minus)))}
+        negative = self.balance.balance(minus, failed * self.log_miss)
+        lost = minus[failed.nonzero()[:, 0]]  # the others are their own hindsight
+        hindsight = failed.float().mean() * self.balanced(self.under(lost, self.came_to(lost)))
+        return {"negative": negative, "hindsight": hindsight}
 
     def positives(self, batch: Tensor) -> tuple[Trajectories, dict[str, Tensor]]:
         """The batch's examples, each under its own object as the outcome, half of them from before."""
@@ -181,13 +183,9 @@ class OCGFN(Method):
         made.states.conditions = self.game.encode_outcome(outcomes).expand(len(made.states.tensor), -1, -1)
         return made
 
-    def balanced(self, made: Trajectories, log_rewards: Tensor | None = None) -> Tensor:
-        """() mean over edges of the squared logarithm, for (N,) log rewards of the trajectories, 0 where None."""
-        edges = made.to_transitions()
-        if log_rewards is None:
-            log_rewards = torch.zeros(made.batch_size, device=made.device)
-        of_edges = log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
-        return self.balance.loss(self.game.env, edges, log_rewards=of_edges)
+    def balanced(self, made: Trajectories) -> Tensor:
+        """() loss of trajectories that came to the outcome they stand under, so that R = 1."""
+        return self.balance.balance(made, torch.zeros(made.batch_size, device=made.device))
 
     def asked(self, outcomes: Tensor, epsilon: float = 0.0, **how: Any) -> Trajectories:
         """What the network builds when asked for outcomes (N, K)."""

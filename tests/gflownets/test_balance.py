@@ -20,16 +20,11 @@ def case():
     return own, balance, made, -torch.arange(12.0)
 
 
-def edges(made, log_rewards):
-    return made.to_transitions(), log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
-
-
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
 def test_every_edge_is_balanced_as_written(case, weight):
     own, balance, made, log_rewards = case
     balance.weight = weight
-    transitions, of_edges = edges(made, log_rewards)
-    scores = balance.get_scores(own.env, transitions, log_rewards=of_edges)
+    scores = balance.edge_scores(made, log_rewards)
     row = 0
     for t in range(made.max_length):
         for n in range(12):
@@ -53,9 +48,13 @@ def test_every_edge_is_balanced_as_written(case, weight):
 def test_without_weight_it_is_detailed_balance(case):
     own, balance, made, log_rewards = case
     balance.weight = 0.0
-    transitions, of_edges = edges(made, log_rewards)
+    of_edges = log_rewards.expand(made.max_length, -1)[~made.actions.is_dummy]
     theirs = DBGFlowNet(balance.pf, balance.pb, balance.logF)
     torch.testing.assert_close(
-        balance.loss(own.env, transitions, log_rewards=of_edges),
-        theirs.loss(own.env, transitions, log_rewards=of_edges),
+        balance.balance(made, log_rewards), theirs.loss(own.env, made.to_transitions(), log_rewards=of_edges)
     )
+
+
+def test_no_trajectory_has_no_loss(case):
+    _, balance, made, log_rewards = case
+    assert balance.balance(made[torch.tensor([], dtype=torch.int64)], log_rewards[:0]) == 0
