@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -31,12 +32,13 @@ from genrl.data.randomness import generator
 from genrl.diffusion.noise import BlockNoise
 from genrl.gflownets.balance import Teleported
 from genrl.gflownets.estimators import Net, backward, conditional_backward, conditional_flow, conditional_policy
-from genrl.gflownets.explorer import NET, Exploration, Explorer
+from genrl.gflownets.explorer import Exploration, Explorer
 from genrl.gflownets.paths import Paths, PathSampler, episodes_of
 from genrl.gflownets.randomness import drawing_from
 from genrl.gflownets.replay import Replay, actions_of
 from genrl.gflownets.sampler import BlockDraw, replayed, sample, terminal
 from genrl.methods.method import Block, Method
+from genrl.nets.mlp import MLP
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import SpaceSupport
 from genrl.training.spec import DataSpec
@@ -75,7 +77,7 @@ class OCGFN(Method):
 
     def __init__(
         self,
-        net: Net = NET,
+        net: Net = partial(MLP, width=256, layers=3),  # noqa: B008 (never changed)
         backward_net: Net | None = None,
         explorer: Explorer | None = Explorer(),  # noqa: B008 (frozen)
         replay: int = 10_000,
@@ -83,7 +85,7 @@ class OCGFN(Method):
         miss: float = 0.01,
         teleport: float = 1.0,
         anneal: Sequence[float] = (1.0, 1.0),
-        lr: float = 2e-3,
+        lr: float = 4e-3,
         seed: int = 0,
     ) -> None:
         super().__init__()
