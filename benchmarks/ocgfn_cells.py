@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
 from benchmarks.ocgfn_ablations import held_out
-from benchmarks.ocgfn_settings import BITS_ARMS, GRID_ARMS, PLACES, Place, Sizes
+from benchmarks.ocgfn_settings import AMORTISED, BITS_ARMS, GRID_ARMS, PLACES, Place, Sizes
 from benchmarks.stitch_models import files
 from genrl.data.collect import collect
 from genrl.data.construction import Uniform
@@ -20,6 +20,7 @@ from genrl.data.episodes import Episodes
 from genrl.data.randomness import generator
 from genrl.gflownets.exact import StateSpace, table, total_variation
 from genrl.gflownets.sampler import replayed
+from genrl.methods.amortised_gfn import AmortisedGFN
 from genrl.methods.converted_gfn import ConvertedGFN
 from genrl.methods.ocgfn import OCGFN
 from genrl.training.checkpoint import load, save
@@ -38,7 +39,10 @@ def compute_grid(cell: Cell, workspace: Path) -> dict[str, float]:
     ``covered`` is the share of all objects among the last trajectories of the explorer, as many as are kept.
     """
     place = PLACES[cell.environment]
-    model = fitted(cell.arm, cell.environment, cell.seed, replace(place.sizes, **cell.settings))
+    sizes = replace(place.sizes, **cell.settings)
+    if cell.arm == "amortised":
+        return {"amortised_tv": amortised_distance(place, cell, sizes)}
+    model = fitted(cell.arm, cell.environment, cell.seed, sizes)
     space = StateSpace.of(model.game.env)
     asked = model.game.encode_outcome(space.objects)
     success = space.spread(table(space, model.game.env, model.balance.pf, asked)).diagonal()  # (X,)
@@ -53,6 +57,17 @@ def compute_grid(cell: Cell, workspace: Path) -> dict[str, float]:
         figures |= {"zero_shot_tv": total_variation(converted.probabilities(), goal)}
         figures |= {"uniform_tv": total_variation(torch.ones_like(goal), goal)}
     return figures
+
+
+def amortised_distance(place: Place, cell: Cell, sizes: Sizes) -> float:
+    """Exact total variation from the grid's own reward of what learned sums draw, after as many updates again."""
+    known = fitted("ocgfn", cell.environment, cell.seed, sizes)
+    turned = AmortisedGFN(known, **AMORTISED, seed=cell.seed)
+    how: dict[str, Any] = {"batch_size": sizes.batch // 2, "val_fraction": 0.0, "progress": False}
+    fit(turned, data(place, cell.seed), sizes.updates, **how)
+    space = StateSpace.of(turned.game.env)
+    drawn = space.spread(table(space, turned.game.env, turned.policy))
+    return total_variation(drawn, turned.game.rewards(space.objects))
 
 
 def compute_bits(cell: Cell, workspace: Path) -> dict[str, float]:
@@ -110,4 +125,11 @@ CODE = [
     *files("genrl/methods", "ocgfn", "converted_gfn"),
     *files("genrl/nets", "mlp"),
 ]
-"""What cells depend on."""
+"""What models depend on."""
+
+GRID_CODE = [
+    *CODE,
+    *files("genrl/gflownets", "outcomes", "queries"),
+    *files("genrl/methods", "amortised_gfn", "rewarded_gfn"),
+]
+"""What cells of the grids depend on; those of strings do on their models alone."""

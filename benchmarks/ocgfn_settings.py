@@ -65,6 +65,9 @@ STRINGS: dict[str, Any] = SHARED | {"epsilon": 0.02}
 
 Makers = dict[str, Callable[..., OCGFN]]
 
+AMORTISED: dict[str, Any] = {"net": partial(MLP, width=128, layers=2), "lr": 5e-3}
+"""Learned sums over outcomes; on the model of ``ocgfn``."""
+
 GRID_ARMS: Makers = {
     "ocgfn": partial(OCGFN, **BALANCED),
     "held_out": partial(WithoutSome, **BALANCED),
@@ -77,5 +80,5 @@ BITS_ARMS: Makers = {
     "ot_then_db": partial(OCGFN, **STRINGS, anneal=(0.5, 0.8)),
 }
 
-TRIED = {"ocgfn": 9, "ot": 4, "ot_then_db": 2, "db": 1}
+TRIED = {"ocgfn": 9, "amortised": 2, "ot": 4, "ot_then_db": 2, "db": 1}
 """Settings looked at for each arm; one where none stands here."""

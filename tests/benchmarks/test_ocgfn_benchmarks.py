@@ -8,7 +8,7 @@ from benchmarks import ocgfn_bits, ocgfn_cells, ocgfn_grid, ocgfn_speed, ocgfn_s
 from benchmarks.cells import Cell
 from benchmarks.ocgfn_ablations import SHARE, held_out
 from benchmarks.ocgfn_cells import compute_bits, compute_grid, fitted, path_probability
-from benchmarks.ocgfn_settings import BITS, BITS_ARMS, GRID_ARMS, GRIDS, Sizes
+from benchmarks.ocgfn_settings import BITS, BITS_ARMS, GRIDS, Sizes
 from benchmarks.results import Results
 from genrl.gflownets.exact import StateSpace, table
 from genrl.gflownets.sampler import terminal
@@ -24,7 +24,7 @@ def models(tmp_path_factory):
         yield
 
 
-@pytest.mark.parametrize("arm", GRID_ARMS)
+@pytest.mark.parametrize("arm", ocgfn_grid.ARMS)
 def test_every_arm_of_the_grid_runs(arm, tmp_path):
     values = compute_grid(Cell(arm, "grid8", 3, TINY), tmp_path)
     assert all(0 <= value <= 1 for value in values.values())
@@ -81,10 +81,11 @@ def test_success_on_the_grid_is_the_chance_of_what_was_asked_for(tmp_path):
 
 def test_figures_have_the_names_that_are_promised():
     cells = {cell: {"success": 0.5, "covered": 1.0, "worst": 0.1} for cell in ocgfn_grid.BENCHMARK.cells}
-    cells = {cell: values | {"zero_shot_tv": 0.1, "uniform_tv": 0.5} for cell, values in cells.items()}
+    extra = {"zero_shot_tv": 0.1, "amortised_tv": 0.2, "uniform_tv": 0.5}
+    cells = {cell: values | extra for cell, values in cells.items()}
     figures = ocgfn_grid.aggregate(Results(list(cells), cells))
     for size in GRIDS:
-        for name in ("covered", "success_covered", "success_held_out", "zero_shot_tv"):
+        for name in ("covered", "success_covered", "success_held_out", "zero_shot_tv", "amortised_tv"):
             assert f"{name}.{size}" in figures
     assert "success_positives_only" in figures
     cells = {cell: {"success": 0.5, "above_half": 1.0} for cell in ocgfn_bits.BENCHMARK.cells}

@@ -128,6 +128,16 @@ def test_the_data_alone_can_be_the_examples():
     assert len(own.asked(torch.tensor([[1, 1]]))) == 1
 
 
+def test_the_way_back_can_be_learned():
+    own = fit(OCGFN(NET, NET, teleport=0.0), built(), 3, batch_size=8, val_fraction=0.2, progress=False)
+    states = own.game.env.states_from_tensor(torch.tensor([[1, 2], [0, 3]]))
+    asked = own.game.encode_outcome(torch.tensor([[3, 3], [3, 3]]))
+    back = own.balance.pb.to_probability_distribution(states, own.balance.pb(states, asked)).probs
+    torch.testing.assert_close(back.sum(1), torch.ones(2))
+    assert back[1].tolist() == [0.0, 1.0]  # at the edge there is one parent
+    assert back[0, 0] not in (0.0, 0.5, 1.0)
+
+
 def test_strings_are_built_too():
     own = fit(OCGFN(), built("genrl/bits-v0"), 3, batch_size=8, val_fraction=0.2, progress=False)
     assert terminal(own.asked(torch.ones(5, 8, dtype=torch.int64))).shape == (5, 8)
