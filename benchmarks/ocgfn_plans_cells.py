@@ -51,9 +51,9 @@ class Sizes:
     ocgfn_batch: int = 128
     ocgfn_lr: float = 4e-3
     tries: int = 8
-    diffusion_updates: int = 2000
+    diffusion_updates: int = 1600
     diffusion_batch: int = 128
-    diffusion_lr: float = 1e-3
+    diffusion_lr: float = 2e-3
     diffusion_width: int = 512
     thinned: int = 30
     horizon: int = 12
@@ -158,7 +158,8 @@ def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: S
     fit(method, thin, sizes.diffusion_updates, **how)  # type: ignore[arg-type]
 
     def plan(wanted: Tensor) -> tuple[Tensor, Tensor]:
-        start, goal = tokens.decode(wanted[:, 0]), tokens.decode(wanted[:, 1])[:, tokens.layout.achieved]
+        start = torch.from_numpy(at_rest(tokens.decode(wanted[:, 0]).numpy()))
+        goal = tokens.decode(wanted[:, 1])[:, tokens.layout.achieved]
         made = method.synthesize(Block(seed, 0, len(wanted)), Conditions(start=start.float(), goal=goal.float()))
         seen = tokens.layout.observation_codec.encode(made.observations)
         longest = int(made.lengths.max()) + 1
@@ -193,16 +194,16 @@ def nearest(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Plan
 
 
 def thinned(episodes: Episodes, every: int) -> Episodes:
-    """Every few states of the episodes, from each of the first few on, with the action taken in each."""
+    """Every few places of the episodes, from each of the first few on; at rest, since waypoints tell places alone."""
     observations, actions, rewards = [], [], []
     for episode in episodes:
         length = int(episode.lengths[0])
         for first in range(min(every, length - every + 1)):
             rows = slice(first, first + (length - first) // every * every + 1, every)
             seen = {path: leaf[rows].numpy() for path, leaf in episode.observations.items()}
-            observations.append(seen)
+            observations.append(seen | {"observation": at_rest(seen["observation"])})
             count = len(seen["observation"]) - 1
-            actions.append(episode.actions[""][rows][:count].numpy())
+            actions.append(np.zeros((count, 2), np.float32))
             rewards.append(np.zeros(count))
     made = from_arrays(
         observations,
@@ -212,6 +213,11 @@ def thinned(episodes: Episodes, every: int) -> Episodes:
         action_space=episodes.action_space,
     )
     return replace(made, card=episodes.card)
+
+
+def at_rest(states: np.ndarray) -> np.ndarray:
+    """States (N, 4) without velocity."""
+    return np.concatenate((states[:, :2], np.zeros_like(states[:, 2:])), axis=1)
 
 
 ARMS = {"ocgfn": ocgfn, "trajectory_diffusion": trajectory_diffusion, "nearest": nearest}
