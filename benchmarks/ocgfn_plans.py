@@ -64,7 +64,7 @@ BENCHMARK = Benchmark(
     aggregate=aggregate,
     picture=picture,
     quick_cells=[Cell(arm, settings=QUICK) for arm in ARMS],
-    tried={"ocgfn": 2},
+    tried={"ocgfn": 6, "trajectory_diffusion": 7},
     tuning_cells=grid(ARMS, seeds=(1000,)),
     code=CODE,
     settings={**asdict(Sizes()), "environment": ENV_ID},

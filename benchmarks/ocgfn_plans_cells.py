@@ -29,7 +29,8 @@ from genrl.methods.ocgfn import OCGFN
 from genrl.methods.outcome_plans import OutcomePlans
 from genrl.methods.tokens import Bins, Tokens
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
-from genrl.nets.temporal_unet import TemporalUNet
+from genrl.nets.mlp import MLP
+from genrl.nets.window_mlp import WindowMLP
 from genrl.training.fit import fit
 
 ENV_ID, REPEATED = "PointMaze_Medium-v3", {"reset_target": True}
@@ -46,14 +47,16 @@ class Sizes:
     plans: int = 20
     steps: int = 900
     within: float = 0.3
-    ocgfn_updates: int = 1000
-    ocgfn_batch: int = 64
-    tries: int = 64
-    diffusion_updates: int = 1200
-    diffusion_batch: int = 64
-    diffusion_width: int = 32
-    thinned: int = 10
-    horizon: int = 48
+    ocgfn_updates: int = 600
+    ocgfn_batch: int = 128
+    ocgfn_lr: float = 4e-3
+    tries: int = 8
+    diffusion_updates: int = 1600
+    diffusion_batch: int = 128
+    diffusion_lr: float = 2e-3
+    diffusion_width: int = 512
+    thinned: int = 30
+    horizon: int = 12
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
@@ -135,7 +138,8 @@ def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planne
     """An OC-GFN over the plans of the data."""
     plans = tokens.encode(episodes, longest=sizes.longest, seed=seed)
     how = {"batch_size": sizes.ocgfn_batch, "val_fraction": 0.0, "progress": False}
-    planner = fit(OCGFN(explorer=None, seed=seed), plans, sizes.ocgfn_updates, **how)  # type: ignore[arg-type]
+    model = OCGFN(net=partial(MLP, width=256, layers=3), explorer=None, lr=sizes.ocgfn_lr, seed=seed)
+    planner = fit(model, plans, sizes.ocgfn_updates, **how)  # type: ignore[arg-type]
     method = OutcomePlans(planner, tokens, Simulated.of(episodes.card), tries=sizes.tries)
 
     def plan(wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,14 +151,15 @@ def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planne
 
 def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
     """Diffusion over every few states of the data, given the first and the place of the last."""
-    net = partial(TemporalUNet, width=sizes.diffusion_width)
-    method = TrajectoryDiffusion(net=net, horizon=sizes.horizon, overlap=0, seed=seed)
+    net = partial(WindowMLP, width=sizes.diffusion_width)
+    method = TrajectoryDiffusion(net=net, horizon=sizes.horizon, overlap=0, lr=sizes.diffusion_lr, seed=seed)
     how = {"batch_size": sizes.diffusion_batch, "val_fraction": 0.0, "progress": False}
     thin = thinned(episodes, sizes.thinned)
     fit(method, thin, sizes.diffusion_updates, **how)  # type: ignore[arg-type]
 
     def plan(wanted: Tensor) -> tuple[Tensor, Tensor]:
-        start, goal = tokens.decode(wanted[:, 0]), tokens.decode(wanted[:, 1])[:, tokens.layout.achieved]
+        start = torch.from_numpy(at_rest(tokens.decode(wanted[:, 0]).numpy()))
+        goal = tokens.decode(wanted[:, 1])[:, tokens.layout.achieved]
         made = method.synthesize(Block(seed, 0, len(wanted)), Conditions(start=start.float(), goal=goal.float()))
         seen = tokens.layout.observation_codec.encode(made.observations)
         longest = int(made.lengths.max()) + 1
@@ -189,15 +194,17 @@ def nearest(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Plan
 
 
 def thinned(episodes: Episodes, every: int) -> Episodes:
-    """Every few states of the episodes, with the action taken in each."""
+    """Every few places of the episodes, from each of the first few on; at rest, since waypoints tell places alone."""
     observations, actions, rewards = [], [], []
     for episode in episodes:
-        rows = slice(0, int(episode.lengths[0]) // every * every + 1, every)
-        seen = {path: leaf[rows].numpy() for path, leaf in episode.observations.items()}
-        observations.append(seen)
-        count = len(seen["observation"]) - 1
-        actions.append(episode.actions[""][rows][:count].numpy())
-        rewards.append(torch.zeros(count, dtype=torch.float64).numpy())
+        length = int(episode.lengths[0])
+        for first in range(min(every, length - every + 1)):
+            rows = slice(first, first + (length - first) // every * every + 1, every)
+            seen = {path: leaf[rows].numpy() for path, leaf in episode.observations.items()}
+            observations.append(seen | {"observation": at_rest(seen["observation"])})
+            count = len(seen["observation"]) - 1
+            actions.append(np.zeros((count, 2), np.float32))
+            rewards.append(np.zeros(count))
     made = from_arrays(
         observations,
         actions,
@@ -206,6 +213,11 @@ def thinned(episodes: Episodes, every: int) -> Episodes:
         action_space=episodes.action_space,
     )
     return replace(made, card=episodes.card)
+
+
+def at_rest(states: np.ndarray) -> np.ndarray:
+    """States (N, 4) without velocity."""
+    return np.concatenate((states[:, :2], np.zeros_like(states[:, 2:])), axis=1)
 
 
 ARMS = {"ocgfn": ocgfn, "trajectory_diffusion": trajectory_diffusion, "nearest": nearest}
@@ -244,6 +256,6 @@ CODE = [
     *files("genrl/dynamics", "pursuit", "rollout"),
     *files("genrl/evaluation", "simulated", "simulators", "bodies"),
     *files("genrl/methods", "ocgfn", "outcome_plans", "tokens", "trajectory_diffusion"),
-    *files("genrl/nets", "mlp", "temporal_unet"),
+    *files("genrl/nets", "mlp", "window_mlp"),
 ]
 """What cells depend on."""

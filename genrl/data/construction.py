@@ -135,8 +135,16 @@ class Game:
         """A, actions; the last one is the exit."""
         return int(self.env.n_actions)
 
+    @property
+    def columns(self) -> int:
+        """D, numbers that a state is told in: ``env.columns`` where it encodes states, else S V."""
+        return int(getattr(self.env, "columns", self.size * self.values))
+
     def encode(self, states: Tensor) -> Tensor:
-        """(..., S) states as (..., S V) one-hot columns."""
+        """(..., S) states as (..., D) columns: ``env.encode`` where there is one, else one-hot entries."""
+        if hasattr(self.env, "encode"):
+            told: Tensor = self.env.encode(states)
+            return told
         return one_hot(states - self.low, self.values).flatten(-2).float()
 
     def outcomes(self, objects: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Estimators of torchgfn over one-hot states, and how an outcome enters them."""
+"""Estimators of torchgfn over encoded states, and how an outcome enters them."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ Net = Callable[[int, int], nn.Module]
 """(entries in, entries out) -> network."""
 
 
-class OneHot(Preprocessor):
-    """States as one-hot columns."""
+class Encoded(Preprocessor):
+    """States as the game encodes them."""
 
     def __init__(self, game: Game) -> None:
-        super().__init__(game.size * game.values)
+        super().__init__(game.columns)
         self.game = game
 
     def preprocess(self, states: States) -> Tensor:
-        """(..., S) states as (..., S V) columns."""
+        """(..., S) states as (..., D) columns."""
         return self.game.encode(states.tensor)
 
 
 def columns(game: Game) -> int:
     """Numbers that a state is told in."""
-    return game.size * game.values
+    return game.columns
 
 
 def policy(game: Game, net: Net) -> DiscretePolicyEstimator:
     """P_F(s'|s)."""
-    return DiscretePolicyEstimator(net(columns(game), game.actions), game.actions, OneHot(game))
+    return DiscretePolicyEstimator(net(columns(game), game.actions), game.actions, Encoded(game))
 
 
 def flow(game: Game, net: Net) -> ScalarEstimator:
     """log F(s)."""
-    return ScalarEstimator(net(columns(game), 1), OneHot(game))
+    return ScalarEstimator(net(columns(game), 1), Encoded(game))
 
 
 def backward(game: Game) -> DiscretePolicyEstimator:
     """P_B(s|s'), the same for every parent; where all states have one parent, 1."""
-    return UniformBackward(nn.Identity(), game.actions, OneHot(game), is_backward=True)
+    return UniformBackward(nn.Identity(), game.actions, Encoded(game), is_backward=True)
 
 
 class UniformBackward(DiscretePolicyEstimator):
@@ -67,19 +67,19 @@ class UniformBackward(DiscretePolicyEstimator):
 def conditional_policy(game: Game, net: Net) -> ConditionalDiscretePolicyEstimator:
     """P_F(s'|s, y)."""
     joint = net(columns(game) + game.outcome_columns, game.actions)
-    return ConditionalDiscretePolicyEstimator(nn.Identity(), nn.Identity(), joint, game.actions, OneHot(game))
+    return ConditionalDiscretePolicyEstimator(nn.Identity(), nn.Identity(), joint, game.actions, Encoded(game))
 
 
 def conditional_backward(game: Game, net: Net) -> ConditionalDiscretePolicyEstimator:
     """P_B(s|s', y)."""
     joint = net(columns(game) + game.outcome_columns, game.actions - 1)
     return ConditionalDiscretePolicyEstimator(
-        nn.Identity(), nn.Identity(), joint, game.actions, OneHot(game), is_backward=True
+        nn.Identity(), nn.Identity(), joint, game.actions, Encoded(game), is_backward=True
     )
 
 
 def conditional_flow(game: Game, net: Net) -> ConditionalScalarEstimator:
     """log F(s|y)."""
     return ConditionalScalarEstimator(
-        nn.Identity(), nn.Identity(), net(columns(game) + game.outcome_columns, 1), OneHot(game)
+        nn.Identity(), nn.Identity(), net(columns(game) + game.outcome_columns, 1), Encoded(game)
     )

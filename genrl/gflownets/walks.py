@@ -15,6 +15,7 @@ import torch
 from gfn.env import DiscreteEnv
 from gfn.states import DiscreteStates
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from genrl.data.errors import ConfigurationError
 
@@ -136,6 +137,23 @@ class Walks(DiscreteEnv):
     def outcome_shape(self) -> tuple[int, int, int]:
         """Numbers in an outcome, the least and the largest of them."""
         return 2, 0, self.tokens - 1
+
+    @property
+    def columns(self) -> int:
+        """Numbers that ``encode`` tells a walk in."""
+        return 2 * self.tokens + self.longest + 1
+
+    def encode(self, states: Tensor) -> Tensor:
+        """(..., H) walks as (..., 2 V + H + 1) columns: the last token, the tokens visited, and how many there are.
+
+        How a walk may go on depends on no more than that, so that walks by different ways to one place are much alike.
+        """
+        there = (states >= 0) & (states < self.tokens)  # the sink holds none
+        length = there.sum(-1)
+        visited = torch.zeros(*states.shape[:-1], self.tokens + 1, device=states.device)
+        visited = visited.scatter_(-1, torch.where(there, states, self.tokens), 1.0)[..., :-1]
+        last = one_hot(torch.where(length > 0, last_of(states), self.tokens), self.tokens + 1)[..., :-1]
+        return torch.cat((last.float(), visited, one_hot(length, self.longest + 1).float()), dim=-1)
 
     def distances(self) -> Tensor:
         """(V, V) steps on the shortest walk from one token to another, -1 where none is short enough."""

@@ -23,7 +23,7 @@ from genrl.data.construction import Game, Reward
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.diffusion.noise import BlockNoise
-from genrl.gflownets.estimators import OneHot
+from genrl.gflownets.estimators import Encoded
 from genrl.gflownets.exact import StateSpace, table
 from genrl.gflownets.paths import episodes_of
 from genrl.gflownets.rewarded import rewarded
@@ -45,7 +45,7 @@ class ConvertedPolicy(DiscretePolicyEstimator):
     """
 
     def __init__(self, ocgfn: OCGFN, outcomes: Tensor, rewards: Tensor) -> None:
-        super().__init__(nn.Identity(), ocgfn.game.actions, OneHot(ocgfn.game))
+        super().__init__(nn.Identity(), ocgfn.game.actions, Encoded(ocgfn.game))
         self._parts = (ocgfn,)  # a tuple, so that its weights are not this module's own
         self.outcomes, self.log_rewards = outcomes, rewards.log()
 

@@ -1,13 +1,13 @@
 """Walks against counts by hand, torchgfn's own checks, and the steps of a graph."""
 
 import json
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 
 import pytest
 import torch
 
 from genrl.data.collect import collect
-from genrl.data.construction import Uniform
+from genrl.data.construction import Game, Uniform
 from genrl.data.environments import make_env
 from genrl.data.errors import ConfigurationError
 from genrl.gflownets.exact import StateSpace
@@ -60,6 +60,30 @@ def test_steps_forward_and_back():
     assert before.tensor.tolist() == [[0, -1, -1, -1], [-1, -1, -1, -1], [0, 1, 2, -1]]
     assert torch.equal(env._step(before, last).tensor, states.tensor)
     assert env.outcome(states.tensor).tolist() == [[0, 1], [2, 2], [0, 3]]
+
+
+def test_a_walk_is_told_by_its_last_token_what_it_visited_and_its_length():
+    env = Walks(SQUARE, longest=4, revisit=True)
+    walks = [walk for size in range(5) for walk in product(range(4), repeat=size)]
+    told = env.encode(torch.tensor([[*walk, *[-1] * (4 - len(walk))] for walk in walks]))
+    assert told.shape == (len(walks), env.columns)
+    seen: dict[tuple[float, ...], set[tuple[object, ...]]] = {}
+    for walk, row in zip(walks, told.tolist(), strict=True):
+        seen.setdefault(tuple(row), set()).add((walk[-1:], frozenset(walk), len(walk)))
+    assert all(len(alike) == 1 for alike in seen.values())
+    assert len(seen) == len(set.union(*seen.values()))  # one row each, and each row one
+
+
+def test_the_sink_is_told_as_well_and_shapes_are_kept():
+    env = Walks(SQUARE, longest=3)
+    states = torch.stack((env.sf, env.s0, torch.tensor([2, 1, -1]))).expand(2, 3, 3)
+    told = Game.make("genrl.gflownets.walks.Walks", {"successors": SQUARE, "longest": 3}).encode(states)
+    assert told.shape == (2, 3, env.columns)
+    last, visited, length = told[0, 2].split([4, 4, 4])
+    assert last.tolist() == [0, 1, 0, 0]
+    assert visited.tolist() == [0, 1, 1, 0]
+    assert length.tolist() == [0, 0, 1, 0]
+    assert told[0, 1].tolist() == told[0, 0].tolist() == [0.0] * 8 + [1.0, 0.0, 0.0, 0.0]
 
 
 def test_distances_are_those_of_the_graph():
