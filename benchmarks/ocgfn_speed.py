@@ -57,7 +57,7 @@ def picture(results: Results) -> Figure:
 
 BENCHMARK = Benchmark(
     name="ocgfn_speed",
-    cells=grid(["turns"], BATCHES, range(5)),
+    cells=grid(["turns"], BATCHES, range(3)),
     compute=compute,
     aggregate=aggregate,
     picture=picture,
