@@ -4,8 +4,8 @@ Both sides have the same networks, weights, draws and losses on an 8 x 8 grid, a
 ``max_loss_difference`` is the largest distance of their losses over the first 20 updates. The bare loop has torchgfn's
 sampler, container, losses and estimators, and nothing around; ours is a fit as users start it. ``overhead.bB`` is what
 ours takes more of the bare loop's CPU time for an update at batch B, as a share, so below 0 it takes less: our sampler
-goes around what torchgfn's costs in every step. ``overhead_same_sampler.bB`` is the same with our sampler on both
-sides, which is what the fit costs around its updates, and ``gain.bB`` the bare loop's time over ours.
+goes around what torchgfn's costs in every step, and our balance computes the flow of a state once, not twice.
+``overhead_same_sampler.bB`` is the same with our sampler on both sides, and ``gain.bB`` the bare loop's time over ours.
 """
 
 from __future__ import annotations
