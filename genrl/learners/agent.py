@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from torch import Tensor
-
 from genrl.data.errors import ConfigurationError
 from genrl.data.policy import Policy
 from genrl.training.module import Trainable
@@ -30,14 +28,3 @@ class Agent(Trainable):
         """
         if self.spec is None:
             raise ConfigurationError(f"This {type(self).__name__} was never fitted; fit or load it before it can act.")
-
-    @property
-    def updates(self) -> int:
-        """Batches that this fit has begun before the present one."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
-
-    def log_sparsely(self, metrics: dict[str, Tensor]) -> None:
-        """Log where the Trainer would write it down; Lightning's bookkeeping costs as much as a small network."""
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (self.updates + 1) % every == 0:
-            self.log_dict(metrics, prog_bar=True)

@@ -139,13 +139,10 @@ class OCGFN(Method):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         """Both losses on one batch, and the explorer's own."""
-        position = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        self.balance.weight = self.weight(position / self.planned_steps())
+        self.balance.weight = self.weight(self.updates / self.planned_steps())
         with drawing_from(self.noise_generator(batch_index)):
             metrics = self.losses(batch)
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (position + 1) % every == 0:
-            self.log_dict({f"train_{name}": value.detach() for name, value in metrics.items()}, prog_bar=True)
+        self.log_sparsely({f"train_{name}": value.detach() for name, value in metrics.items()})
         return metrics["loss"]
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:

@@ -113,13 +113,10 @@ class RewardedGFN(Method):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         """The loss of as many trajectories as the batch has rows."""
-        position = self.trainer.fit_loop.epoch_loop.total_batch_idx
         with drawing_from(self.noise_generator(batch_index)):
             metrics = self.losses(self.tried(len(batch)))
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if every and (position + 1) % every == 0:
-            told = {**metrics, "asked": self.asked.asked.float()}
-            self.log_dict({f"train_{name}": value.detach() for name, value in told.items()}, prog_bar=True)
+        told = {**metrics, "asked": self.asked.asked.float()}
+        self.log_sparsely({f"train_{name}": value.detach() for name, value in told.items()})
         return metrics["loss"]
 
     @torch.no_grad()

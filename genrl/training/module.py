@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import lightning as L
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError
@@ -81,9 +81,19 @@ class Trainable(L.LightningModule, ABC):
     def noise_generator(self, batch_index: int) -> torch.Generator:
         """The stream for one batch of training or validation: a function of seed, stage, rank and position."""
         if self.trainer.training:
-            position = self.trainer.fit_loop.epoch_loop.total_batch_idx
-            return generator(self.seed, "train", self.global_rank, position)
+            return generator(self.seed, "train", self.global_rank, self.updates)
         return generator(self.seed, "validate", self.global_rank, batch_index)
+
+    @property
+    def updates(self) -> int:
+        """Batches that this fit has begun before the present one."""
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
+
+    def log_sparsely(self, metrics: dict[str, Tensor]) -> None:
+        """Log where the Trainer would write it down; Lightning's bookkeeping costs as much as a small network."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.updates + 1) % every == 0:
+            self.log_dict(metrics, prog_bar=True)
 
     def planned_steps(self) -> int:
         """Optimiser steps of the whole fit, for schedules of the learning rate.
