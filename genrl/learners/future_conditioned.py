@@ -165,20 +165,27 @@ class FutureConditioned(Agent):
         optimizer = torch.optim.AdamW(self.rates(), self.lr, weight_decay=self.weight_decay, fused=True)
         return warmup_cosine(optimizer, self.planned_steps())
 
-    def policy(self, candidates: int | None = None, least_mass: float = 0.0) -> LatentPolicy:
+    def policy(self, candidates: int | None = None, least_mass: float = 0.0, follow: int | None = None) -> LatentPolicy:
         """The learner as a policy that aims at the best of some latent futures.
 
         It is a distribution, and draws its actions unless it is asked for deterministic ones: what V says of a latent
         holds for drawn actions alone.
 
         Args:
-            candidates: K, latents drawn from p(z | s_0) when an episode begins, of which the one with the highest V is
-                followed; this learner's own by default. With 1, a future is followed as the data's own come.
+            candidates: K, latents drawn from p(z | s) at a time, of which the one with the highest V is followed; this
+                learner's own by default. With 1, a future is followed as the data's own come.
             least_mass: leave out latents of less probability under the prior, which is fitted to the aggregate
                 posterior; of categorical latents alone.
+            follow: steps for which a latent is followed; then the best of others is, from there. By default as many as
+                it tells of, ``horizon``, or to the end of the episode.
 
         Raises:
             ConfigurationError: the learner was never fitted, or a number is out of range.
         """
         self.require_fitted()
-        return LatentPolicy(self, self.candidates if candidates is None else candidates, least_mass)
+        return LatentPolicy(
+            self,
+            self.candidates if candidates is None else candidates,
+            least_mass,
+            self.horizon if follow is None else follow,
+        )

@@ -1,4 +1,4 @@
-"""A policy that follows a latent future: the best of some that may follow from where an episode begins."""
+"""A policy that follows latent futures: always the best of some that may follow from where it is chosen."""
 
 from __future__ import annotations
 
@@ -50,27 +50,43 @@ class Run:
 
     Args:
         reach: steps that are remembered; None for all.
+        follow: steps for which a future is followed; None for all.
 
     Attributes:
         z: (Z,) the future that is followed; None before the first step.
-        value: return expected of it, in the data's units.
+        value: return expected of it from where it was chosen to the episode's end, in the data's units.
+        before: (A,) the standardised action before the present step; None where a future begins.
     """
 
-    def __init__(self, reach: int | None) -> None:
+    def __init__(self, reach: int | None, follow: int | None) -> None:
         self.steps: deque[Step] = deque(maxlen=reach)
+        self.follow, self.left = follow, 0
         self.z: Tensor | None = None
         self.value = float("nan")
         self.before: Tensor | None = None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether another future is due."""
+        return self.z is None or (self.follow is not None and self.left == 0)
+
+    def choose(self, z: Tensor, value: float) -> None:
+        """Follow ``z`` from here on: what was before belongs to another stretch, as in the data."""
+        self.z, self.value, self.left, self.before = z, value, self.follow or 0, None
+        self.steps.clear()
+
     def see(self, state: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
-        """(1, k, D) states up to a new one, and the (1, k, A) actions before each."""
+        """(1, k, D) states of the future that is followed, up to a new one, and the (1, k, A) actions before each."""
+        self.left -= 1
         self.steps.append(Step(state, nothing if self.before is None else self.before))
         states, before = (torch.stack(part)[None] for part in zip(*self.steps, strict=True))
         return states, before
 
 
 class LatentPolicy:
-    """Chooses a latent when an episode begins, and acts for it; all memory is kept per environment.
+    """Chooses a latent when an episode begins, and maybe another later, and acts for it.
+
+    All memory is kept per environment.
 
     Environments are looked at one by one, so that an action has the same bits whatever their number.
 
@@ -78,25 +94,30 @@ class LatentPolicy:
         learner: fitted.
         candidates: K, latents to choose from.
         least_mass: probability of a latent under the prior below which it is left out; 0 for none.
+        follow: steps for which a latent is followed before another is chosen; None for the rest of the episode.
 
     Raises:
-        ConfigurationError: no candidate, or ``least_mass`` is no probability that any latent could have.
+        ConfigurationError: no candidate, no step, or ``least_mass`` is no probability that any latent could have.
     """
 
-    def __init__(self, learner: Foreseeing, candidates: int, least_mass: float = 0.0) -> None:
+    def __init__(
+        self, learner: Foreseeing, candidates: int, least_mass: float = 0.0, follow: int | None = None
+    ) -> None:
         if candidates < 1:
             raise ConfigurationError(f"A policy chooses from at least 1 latent, not {candidates}.")
         if not 0 <= least_mass < 1:
             raise ConfigurationError(
                 f"least_mass is a probability below that of a sure latent, from 0 to below 1, not {least_mass}."
             )
-        self.learner, self.candidates, self.least_mass = learner, candidates, least_mass
+        if follow is not None and follow < 1:
+            raise ConfigurationError(f"A latent is followed for at least 1 step, not {follow}.")
+        self.learner, self.candidates, self.least_mass, self.follow = learner, candidates, least_mass, follow
         self.runs: list[Run] = []
         self._generators = EpisodeGenerators()
 
     @property
     def predicted_value(self) -> np.ndarray:
-        """(B,) return of a whole episode that V expects of the latent followed; NaN before an episode's first step."""
+        """(B,) return to go that V expects of the latent followed, where it is chosen; NaN before the first step."""
         return np.array([run.value for run in self.runs])
 
     @property
@@ -113,15 +134,15 @@ class LatentPolicy:
         """Forget where an episode begins, the latent included, and draw from its seed."""
         self._generators.reset(mask, seeds)
         if len(self.runs) != len(mask):
-            mask, self.runs = np.ones(len(mask), bool), [Run(0)] * len(mask)
+            mask, self.runs = np.ones(len(mask), bool), [Run(0, None)] * len(mask)
         for slot in np.flatnonzero(mask):
-            self.runs[slot] = Run(self.learner.model.history.reach)
+            self.runs[slot] = Run(self.learner.model.history.reach, self.follow)
 
     @torch.inference_mode()
     def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
         """Actions for B observations, inside the action space.
 
-        ``conditions.latent`` (B, Z), where an episode begins, is followed instead of the best one, and
+        ``conditions.latent`` (B, Z), where one is to be chosen, is followed instead of the best one, and
         ``conditions.goal`` takes the place of the desired goal.
 
         Raises:
@@ -147,9 +168,9 @@ class LatentPolicy:
         training = learner.training
         learner.train(False)
         for slot, run in enumerate(self.runs):
-            if run.z is None:
+            if run.chooses:
                 wished = None if latent is None else self._wished(latent, slot).to(states)
-                run.z, run.value = self._choose(states[slot], slot, wished)
+                run.choose(*self._choose(states[slot], slot, wished))
         outputs = torch.cat([self._outputs(run, state) for run, state in zip(self.runs, states, strict=True)])
         learner.train(training)
         columns = learner.actions.columns(outputs, None if deterministic else self._uniform(states))

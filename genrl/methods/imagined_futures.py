@@ -54,8 +54,8 @@ class ImaginedFutures(Imagination):
         world_model: fitted.
         policy: a fitted learner of latent futures for the same spaces, such as ``DoC``.
         horizon: transitions in an episode, fewer where the model ends it.
-        candidates: latents drawn from the prior for each episode, of which the one with the highest value is followed;
-            with 1, the futures of the episodes are as diverse as those of the data.
+        candidates: latents drawn from the prior at a time, of which the one with the highest value is followed; with 1,
+            the futures of the episodes are as diverse as those of the data.
         stochastic: draw actions; else take the most likely ones.
         disagreement: see ``Imagination``.
 
@@ -96,8 +96,8 @@ class ImaginedFutures(Imagination):
         """Rollouts of at most ``length`` transitions, each from a real state or from ``conditions.start`` (B, S).
 
         ``conditions.latent`` (B, Z) are followed instead of latents of the prior. Infos of a transition are the
-        ``latent`` of its episode, the return of the rest of an episode that its value promises (``predicted_value``),
-        and how far the members of the ensemble were apart (``disagreement``, where that is kept).
+        ``latent`` that is followed, the return to the end of an episode that its value promised where it was chosen
+        (``predicted_value``), and how far the members of the ensemble were apart (``disagreement``, where kept).
 
         Raises:
             ConditionError: an unknown condition or a wrong shape.
@@ -112,36 +112,42 @@ class ImaginedFutures(Imagination):
         dynamics = model.dynamics(self.disagreement)
         for first in range(0, block.size, batch_size or block.size):
             part = slice(first, first + (batch_size or block.size))
-            memory: Memory = self.policy.policy(candidates=self.candidates)
-            act = self._following(memory, goals[part], None if conditions.latent is None else conditions.latent[part])
+            told: list[dict[str, np.ndarray]] = []
+            wished = None if conditions.latent is None else conditions.latent[part]
+            act = self._following(goals[part], wished, told)
             bounds = (model.low, model.high)
             made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
             if message := made.divergence(first):
                 warnings.warn(f"{message}; fit the world model longer or shorten the rollouts.", stacklevel=2)
-            parts.append(_told(self._episodes(made), memory, made.lengths.cpu()))
+            parts.append(_beside(self._episodes(made), told, made.lengths.cpu()))
         kept = [part for part in parts if len(part)]
         if not kept:
             raise ConfigurationError("Not one rollout took a step inside the range of the data: fit the model longer.")
         return concatenate(kept)
 
-    def _following(self, memory: Memory, goals: Tensor, latent: Tensor | None) -> Act:
-        """The policy as a function from columns to columns, with a memory for each row of goals (B, G)."""
-        begun = False
+    def _following(self, goals: Tensor, latent: Tensor | None, told: list[dict[str, np.ndarray]]) -> Act:
+        """The policy as a function from columns to columns, with a memory for each row of goals (B, G).
+
+        What it tells of each step is appended to ``told``.
+        """
+        memory: Memory = self.policy.policy(candidates=self.candidates)
 
         def act(states: Tensor, noise: Tensor) -> Tensor:
-            nonlocal begun
-            if not begun:
+            if not told:
                 memory.reset(np.ones(len(goals), bool), seeds_of(noise))
-                begun = True
             seen = self.policy.observer.normalize(torch.cat((states, goals), dim=-1))
-            return memory.respond(seen, latent, deterministic=not self.stochastic)
+            columns = memory.respond(seen, latent, deterministic=not self.stochastic)
+            told.append(memory.infos())
+            return columns
 
         return act
 
 
-def _told(episodes: Episodes, memory: Memory, lengths: Tensor) -> Episodes:
-    """What the policy tells of each of (B,) rollouts beside every transition of its episode."""
+def _beside(episodes: Episodes, told: list[dict[str, np.ndarray]], lengths: Tensor) -> Episodes:
+    """Episodes with what the policy told of each step beside it, in (B,) rollouts of so many steps."""
+    taken = torch.arange(len(told)) < lengths[:, None]  # (B, T)
     infos = {
-        name: torch.repeat_interleave(torch.from_numpy(rows), lengths, dim=0) for name, rows in memory.infos().items()
+        name: torch.from_numpy(np.stack([step[name] for step in told], axis=1))[taken]  # (B, T, ...) to (N, ...)
+        for name in told[0]
     }
     return replace(episodes, infos={**episodes.infos, **infos})

@@ -125,7 +125,7 @@ def test_an_episode_knows_nothing_of_the_one_before_nor_of_its_neighbours(fitted
 
 def test_the_latent_followed_is_the_best_of_the_candidates_and_stays(fitted):
     """Against the value network on candidates drawn anew; the actions are those of the same latent given by name."""
-    policy = fitted.policy(candidates=20)
+    policy = fitted.policy(candidates=20, follow=STEPS)
     actions = follow(policy, list(range(COUNT)), deterministic=True)
     s_0 = fitted.observer({name: torch.from_numpy(leaf) for name, leaf in observations(COUNT, 0).items()})
     with torch.no_grad():
@@ -137,11 +137,41 @@ def test_the_latent_followed_is_the_best_of_the_candidates_and_stays(fitted):
             np.testing.assert_allclose(policy.predicted_value[row], float(values.max()), rtol=1e-5)
             np.testing.assert_allclose(policy.latents[row], z[values.argmax()].numpy(), rtol=1e-5)
     wish = Conditions(latent=torch.from_numpy(policy.latents))
-    given = fitted.policy()
+    given = fitted.policy(follow=STEPS)
     np.testing.assert_array_equal(follow(given, list(range(COUNT)), conditions=wish, deterministic=True), actions)
-    one = fitted.policy(candidates=1)
+    one = fitted.policy(candidates=1, follow=STEPS)
     follow(one, list(range(COUNT)))
     assert (one.predicted_value <= policy.predicted_value + 1e-3).all()
+
+
+def test_another_latent_is_chosen_when_one_has_been_followed(fitted):
+    """Every two steps the best of the next candidates, and from there as a policy does that has seen nothing before."""
+    policy = fitted.policy(candidates=20, follow=2)
+    policy.reset(np.ones(1, bool), np.zeros(1, np.int64))
+    generator = np.random.default_rng(0)
+    for step in range(STEPS):
+        action = live(policy, step, slice(1), deterministic=True)
+        if step % 2 == 0:
+            noise = torch.from_numpy(generator.standard_normal((20, fitted.latent.size), np.float32))
+            seen = fitted.observer(
+                {name: torch.from_numpy(leaf[:1]) for name, leaf in observations(COUNT, step).items()}
+            ).expand(20, -1)
+            with torch.no_grad():
+                best = fitted.model.V(fitted.latent.sample(fitted.model.p(seen), noise), seen)[:, None].max()
+            worth = float(fitted.returns.normalizer.denormalize(best[None]))
+            wish = Conditions(latent=torch.from_numpy(policy.latents))
+            fresh = fitted.policy()
+            fresh.reset(np.ones(1, bool), np.zeros(1, np.int64))
+        np.testing.assert_allclose(policy.predicted_value[0], worth, rtol=1e-5)
+        np.testing.assert_array_equal(action, live(fresh, step, slice(1), conditions=wish, deterministic=True))
+
+
+def test_a_latent_is_followed_as_long_as_it_tells(fitted):
+    policy = fitted.policy(candidates=5)
+    assert policy.follow == fitted.horizon
+    assert fitted.policy(follow=3).follow == 3
+    with pytest.raises(ConfigurationError, match="at least 1 step, not 0"):
+        fitted.policy(follow=0)
 
 
 def test_drawn_actions_differ_and_likely_ones_do_not(fitted):
