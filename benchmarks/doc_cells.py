@@ -20,7 +20,6 @@ from genrl.data.randomness import generator
 from genrl.evaluation.evaluate import Evaluation, evaluate
 from genrl.learners.agent import Agent
 from genrl.learners.future_conditioned import FutureConditioned
-from genrl.learners.latent_policy import LatentPolicy
 from genrl.learners.return_policy import ReturnPolicy
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
@@ -38,7 +37,8 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     sizes = replace(SIZES[place.family], **cell.settings)
     learner = fitted(cell.arm, cell.environment, cell.seed, sizes)
     policy = learner.policy()
-    figures = {"return": play(policy, place, cell.seed, sizes).mean, **predicted(policy)}
+    played = play(policy, place, cell.seed, sizes)
+    figures = {"return": played.mean, **predicted(policy, played.episodes)}
     if place.family == "bandit" and isinstance(learner, FutureConditioned):
         figures |= told(learner, data(place, cell.seed, sizes))
     return figures
@@ -50,11 +50,13 @@ def data_return(cell: Cell) -> dict[str, float]:
     return {"return": float(data(place, cell.seed, replace(SIZES[place.family], **cell.settings)).returns.mean())}
 
 
-def predicted(policy: Policy) -> dict[str, float]:
-    """After play: the return that was aimed at, or that was expected of the latents followed, in the mean."""
+def predicted(policy: Policy, played: Episodes) -> dict[str, float]:
+    """The return that was aimed at, or that was expected of the first latent followed; mean over what was played."""
     if isinstance(policy, ReturnPolicy):
         return {"predicted": policy.target}
-    return {"predicted": float(policy.predicted_value.mean())} if isinstance(policy, LatentPolicy) else {}
+    if "predicted_value" not in played.infos:
+        return {}
+    return {"predicted": float(played.infos["predicted_value"][played.transition_starts].mean())}
 
 
 def told(learner: FutureConditioned, episodes: Episodes) -> dict[str, float]:

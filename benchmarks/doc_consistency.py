@@ -62,7 +62,7 @@ def _draw(axes: Axes, results: Results, places: Iterable[str]) -> None:
     axes.plot(ends, ends, color=FAINT, linestyle="--", linewidth=1.2, zorder=0.5)
 
 
-QUICK = {"updates": 40, "starts": 20}
+QUICK = {"trajectories": 100, "updates": 40, "starts": 20}
 
 BENCHMARK = Benchmark(
     name="doc_consistency",

@@ -97,10 +97,15 @@ PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
 
 SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
-    "lake": Sizes(trajectories=100, updates=1000, batch=64, starts=200),
+    "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
     "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
 }
-"""Published: 10,000 updates of 64 trajectories each."""
+"""Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
+
+Where a behaviour comes to the goal in 7 of a hundred episodes, a hundred do not tell which actions are good: greedy by
+their returns, counted for each state and action, comes to it no more often than the behaviour (0.08 and 0.07 at a slip
+of 2/3 and an epsilon of 0.5, six tuning seeds), and by a thousand in 0.25.
+"""
 
 SMALL, LARGE = partial(MLP, width=32, layers=2), partial(MLP, width=256, layers=2)
 """Networks of the bandit and the lakes, and of Hopper."""
@@ -118,9 +123,9 @@ def baselines(net: Callable[..., Any], width: int, layers: int, context: int) ->
     }
 
 
-LATENT: dict[str, Any] = {"latent": CategoricalLatent(4), "lr": 3e-3}
+LATENT: dict[str, Any] = {"latent": CategoricalLatent(4), "horizon": 2, "lr": 3e-3}
 DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3, "temperature": 0.3}
-"""Of the bandit and of the lakes alike; the learners' own defaults."""
+"""Of the bandit, where an episode has one step, and of the lakes alike; but for the horizon, the learners' defaults."""
 
 GAUSSIAN: dict[str, Any] = {
     "latent": GaussianLatent(32),
@@ -145,5 +150,5 @@ LEARNERS: dict[str, Makers] = {
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
 
-TRIED = {"doc": 51, "dt": 3, "no_term": 3, "future_vae": 2}
+TRIED = {"doc": 64, "dt": 4, "no_term": 3, "future_vae": 4}
 """Settings looked at for each arm; one where none stands here."""

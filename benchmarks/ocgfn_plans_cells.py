@@ -38,7 +38,7 @@ ENV_ID, REPEATED = "PointMaze_Medium-v3", {"reset_target": True}
 
 @dataclass(frozen=True)
 class Sizes:
-    """What all arms share, and how long each is fitted: about equally long on one core."""
+    """What all arms share, and how long each is fitted: about equally long on one core, but for the long fit."""
 
     episodes: int = 60
     noise: float = 0.5
@@ -52,8 +52,10 @@ class Sizes:
     ocgfn_lr: float = 4e-3
     tries: int = 8
     diffusion_updates: int = 1600
+    diffusion_long_updates: int = 20_000
     diffusion_batch: int = 128
     diffusion_lr: float = 2e-3
+    diffusion_long_lr: float = 1e-3
     diffusion_width: int = 512
     thinned: int = 30
     horizon: int = 12
@@ -169,6 +171,12 @@ def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: S
     return plan
 
 
+def trajectory_diffusion_long(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
+    """The same, fitted for longer than all others: what it comes to when it has the time that it needs."""
+    long = replace(sizes, diffusion_updates=sizes.diffusion_long_updates, diffusion_lr=sizes.diffusion_long_lr)
+    return trajectory_diffusion(episodes, tokens, seed, long)
+
+
 def nearest(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
     """Plans of the data whose ends are nearest to those wanted; where several are equally near, all in turn."""
     plans = tokens.encode(episodes, longest=sizes.longest, seed=seed)
@@ -220,7 +228,12 @@ def at_rest(states: np.ndarray) -> np.ndarray:
     return np.concatenate((states[:, :2], np.zeros_like(states[:, 2:])), axis=1)
 
 
-ARMS = {"ocgfn": ocgfn, "trajectory_diffusion": trajectory_diffusion, "nearest": nearest}
+ARMS = {
+    "ocgfn": ocgfn,
+    "trajectory_diffusion": trajectory_diffusion,
+    "trajectory_diffusion_long": trajectory_diffusion_long,
+    "nearest": nearest,
+}
 
 
 def _grid() -> Grid:
