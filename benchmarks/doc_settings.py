@@ -136,7 +136,7 @@ GAUSSIAN: dict[str, Any] = {
 
 TABULAR: Makers = {
     "doc": partial(DoC, **DOC),
-    "future_vae": partial(FutureVAE, **LATENT),
+    "future_vae": partial(FutureVAE, **LATENT, beta=0.1),
     "no_term": partial(DoC, **DOC | {"beta": 0.0}),
     "opposite_sign": partial(OppositeSign, **DOC),
     "random_posterior": partial(RandomPosterior, **DOC),
@@ -150,5 +150,5 @@ LEARNERS: dict[str, Makers] = {
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }
 
-TRIED = {"doc": 64, "dt": 4, "no_term": 3, "future_vae": 4}
+TRIED = {"doc": 65, "dt": 4, "no_term": 3, "future_vae": 6}
 """Settings looked at for each arm; one where none stands here."""

@@ -45,6 +45,17 @@ def test_every_arm_runs(arm, where, tmp_path):
     assert ("mi" in values) == (where == "p10" and arm not in ("bc", "percent_bc", "dt"))
 
 
+def test_what_is_predicted_is_the_worth_of_the_best_latent_at_the_start(tmp_path):
+    """A lake has one start, and of 100 candidates each of four equally likely categories is one."""
+    where, sizes = "lake4-slip33-eps30", replace(SIZES["lake"], **TINY)
+    learner = doc_cells.fitted("doc", where, 3, sizes)
+    with torch.no_grad():
+        s_0 = learner.observer({"": torch.zeros(1, dtype=torch.int64)}).expand(4, -1)
+        best = learner.model.V(torch.eye(4), s_0).max()
+    worth = learner.returns.normalizer.denormalize(best[None])
+    assert compute(Cell("doc", where, 3, TINY), tmp_path)["predicted"] == pytest.approx(float(worth), abs=1e-6)
+
+
 def test_all_arms_have_the_luck_of_their_seed():
     place, sizes = PLACES["p20"], replace(SIZES["bandit"], starts=40)
     first, second, third = (doc_cells.play(_Always(arm), place, seed, sizes) for arm, seed in ((0, 2), (0, 2), (0, 3)))
