@@ -38,7 +38,7 @@ ENV_ID, REPEATED = "PointMaze_Medium-v3", {"reset_target": True}
 
 @dataclass(frozen=True)
 class Sizes:
-    """What all arms share, and how long each is fitted: about equally long on one core, but for the long fit."""
+    """What all arms share, and how long each is fitted: about equally long on one core, but for the long fits."""
 
     episodes: int = 60
     noise: float = 0.5
@@ -48,6 +48,7 @@ class Sizes:
     steps: int = 900
     within: float = 0.3
     ocgfn_updates: int = 600
+    ocgfn_long_updates: int = 2400
     ocgfn_batch: int = 128
     ocgfn_lr: float = 4e-3
     tries: int = 8
@@ -151,6 +152,11 @@ def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planne
     return plan
 
 
+def ocgfn_long(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
+    """The same, fitted for longer."""
+    return ocgfn(episodes, tokens, seed, replace(sizes, ocgfn_updates=sizes.ocgfn_long_updates))
+
+
 def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
     """Diffusion over every few states of the data, given the first and the place of the last."""
     net = partial(WindowMLP, width=sizes.diffusion_width)
@@ -230,6 +236,7 @@ def at_rest(states: np.ndarray) -> np.ndarray:
 
 ARMS = {
     "ocgfn": ocgfn,
+    "ocgfn_long": ocgfn_long,
     "trajectory_diffusion": trajectory_diffusion,
     "trajectory_diffusion_long": trajectory_diffusion_long,
     "nearest": nearest,
