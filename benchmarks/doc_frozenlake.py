@@ -29,6 +29,7 @@ from genrl.evaluation.style import grid as panels
 SEEDS = range(5)
 ARMS = ("doc", "dt", "future_vae", "percent_bc", "bc")
 STEPS = 100
+SHOWN = [(side, epsilon) for side in (4, 8) for epsilon in EPSILONS]
 
 
 def optimum(where: str) -> float:
@@ -52,11 +53,12 @@ def aggregate(results: Results) -> dict[str, float]:
 
 
 def picture(results: Results) -> Figure:
-    """A panel for each size and epsilon: return over slip."""
-    rows = [(side, epsilon) for side in (4, 8) for epsilon in EPSILONS]
+    """A panel for each size and epsilon of which there is something to show: return over slip."""
+    rows = {(side, epsilon): [f"lake{side}-{slip}-eps{100 * epsilon:.0f}" for slip in SLIPS] for side, epsilon in SHOWN}
+    rows = {row: places for row, places in rows.items() if set(places) & set(results.environments)}
     figure, axes = panels(len(rows), len(EPSILONS), 2.7, 2.5)
-    for panel, (side, epsilon) in zip(axes, rows, strict=True):
-        _draw(panel, results, [f"lake{side}-{slip}-eps{100 * epsilon:.0f}" for slip in SLIPS])
+    for panel, ((side, epsilon), places) in zip(axes, rows.items(), strict=True):
+        _draw(panel, results, places)
         label(panel, x="slip", y="return, IQM, 95 %", title=f"{side} x {side}, epsilon {epsilon:g}")
     legend_below(figure, axes[0].get_lines())
     return figure
@@ -66,13 +68,15 @@ def _draw(axes: Axes, results: Results, places: list[str]) -> None:
     """The lines of one size and epsilon."""
     done = [(slip, where) for slip, where in zip(SLIPS.values(), places, strict=True) if where in results.environments]
     slips = [slip for slip, _ in done]
-    axes.plot(slips, [optimum(where) for _, where in done], color=INK, linestyle="--", linewidth=1.2, label="optimum")
+    axes.plot(slips, [optimum(where) for _, where in done], "--_", color=INK, linewidth=1.2, label="optimum")
     for arm, colour in colours(results.arms).items():
         values = [results.summary(arm, "return", where) for _, where in done]
         axes.plot(slips, [value.value for value in values], color=colour, marker="o", markersize=3, label=arm)
         low, high = [value.low for value in values], [value.high for value in values]
         axes.fill_between(slips, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.vlines(slips, low, high, color=colour, alpha=0.4, linewidth=1.2)
     axes.set_xticks(list(SLIPS.values()), ["0", "1/3", "2/3"])
+    axes.set_xlim(-0.05, 0.72)
     axes.set_ylim(-0.03, 1.03)
 
 
