@@ -38,7 +38,7 @@ ENV_ID, REPEATED = "PointMaze_Medium-v3", {"reset_target": True}
 
 @dataclass(frozen=True)
 class Sizes:
-    """What all arms share, and how long each is fitted: about equally long on one core, but for the long fits."""
+    """What all arms share, and how long each is fitted: about equally long on one core, but for the long fit."""
 
     episodes: int = 60
     noise: float = 0.5
@@ -47,10 +47,10 @@ class Sizes:
     plans: int = 20
     steps: int = 900
     within: float = 0.3
-    ocgfn_updates: int = 600
-    ocgfn_long_updates: int = 2400
+    ocgfn_updates: int = 500
     ocgfn_batch: int = 128
     ocgfn_lr: float = 4e-3
+    recombined: float = 0.5
     tries: int = 8
     diffusion_updates: int = 1600
     diffusion_long_updates: int = 20_000
@@ -138,8 +138,8 @@ Planner = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
-    """An OC-GFN over the plans of the data."""
-    plans = tokens.encode(episodes, longest=sizes.longest, seed=seed)
+    """An OC-GFN over the plans of the data, half of them made of steps from different ones."""
+    plans = tokens.encode(episodes, longest=sizes.longest, seed=seed, recombined=sizes.recombined)
     how = {"batch_size": sizes.ocgfn_batch, "val_fraction": 0.0, "progress": False}
     model = OCGFN(net=partial(MLP, width=256, layers=3), explorer=None, lr=sizes.ocgfn_lr, seed=seed)
     planner = fit(model, plans, sizes.ocgfn_updates, **how)  # type: ignore[arg-type]
@@ -150,11 +150,6 @@ def ocgfn(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planne
         return made.states, made.counts
 
     return plan
-
-
-def ocgfn_long(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
-    """The same, fitted for longer."""
-    return ocgfn(episodes, tokens, seed, replace(sizes, ocgfn_updates=sizes.ocgfn_long_updates))
 
 
 def trajectory_diffusion(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Planner:
@@ -236,7 +231,6 @@ def at_rest(states: np.ndarray) -> np.ndarray:
 
 ARMS = {
     "ocgfn": ocgfn,
-    "ocgfn_long": ocgfn_long,
     "trajectory_diffusion": trajectory_diffusion,
     "trajectory_diffusion_long": trajectory_diffusion_long,
     "nearest": nearest,

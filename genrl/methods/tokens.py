@@ -186,25 +186,35 @@ class Tokens(Setting):
             found.append(along.unique_consecutive().tolist())
         return found
 
-    def encode(self, episodes: Episodes, longest: int = 16, count: int = 5000, seed: int = 0) -> Episodes:
+    def encode(
+        self, episodes: Episodes, longest: int = 16, count: int = 5000, seed: int = 0, recombined: float = 0.0
+    ) -> Episodes:
         """Plans of the data: parts of routes that do not cross themselves, as episodes of ``genrl/construction-v0``.
 
-        Each begins anywhere on a route, and ends anywhere after that before a token comes again.
+        Each begins anywhere on a route, and ends anywhere after that before a token comes again. Data that always take
+        the shortest way show no other: recombined plans go on at every token by any step that the data take from there.
 
         Args:
             episodes: whose routes are cut up, in the same spaces.
             longest: H, most tokens of a plan.
             count: how many plans are drawn.
             seed: of the draws.
+            recombined: share of the plans that are made of steps from different routes.
 
         Raises:
             EmptyDatasetError: no episode comes from one token to another.
-            ConfigurationError: plans without two tokens.
+            ConfigurationError: plans without two tokens, or a share that is none.
         """
-        if longest < 2 or count < 1:
-            raise ConfigurationError(f"A plan has at least two tokens, not {longest}, and there is at least one.")
+        if longest < 2 or count < 1 or not 0 <= recombined <= 1:
+            raise ConfigurationError(
+                f"A plan has at least two tokens, not {longest}, there is at least one, and a share recombined from 0"
+                f" to 1, not {recombined}."
+            )
         routes = self._going(episodes)
-        return _constructed(_parts(routes, longest, count, seed), self._settings(routes, longest), self.source.card)
+        settings, mixed = self._settings(routes, longest), round(recombined * count)
+        roaming = _roaming(settings["successors"], settings["starts"], longest, mixed, seed)
+        plans = [*_parts(routes, longest, count - mixed, seed), *roaming]
+        return _constructed(plans, settings, self.source.card)
 
     def walks(self, episodes: Episodes, longest: int = 16) -> Walks:
         """What the plans of ``episodes`` are built in.
@@ -245,6 +255,21 @@ def _parts(routes: Sequence[Sequence[int]], longest: int, count: int, seed: int)
         while most < min(len(route), first + longest) and route[most] not in route[first:most]:
             most += 1
         found.append(route[first : int(draws.integers(first + 2, most + 1))])
+    return found
+
+
+def _roaming(
+    successors: Sequence[Sequence[int]], starts: Sequence[int], longest: int, count: int, seed: int
+) -> list[Sequence[int]]:
+    """``count`` walks of 2 to ``longest`` tokens by steps that are taken somewhere, none of which comes twice."""
+    draws = np.random.default_rng(int(generator(seed, "roaming").initial_seed()))
+    found: list[Sequence[int]] = []
+    while len(found) < count:
+        walk = [int(draws.choice(starts))]
+        while len(walk) < longest and (fresh := [token for token in successors[walk[-1]] if token not in walk]):
+            walk.append(int(draws.choice(fresh)))
+        if len(walk) > 1:
+            found.append(walk[: int(draws.integers(2, len(walk) + 1))])
     return found
 
 

@@ -10,7 +10,7 @@ from benchmarks.results import Results
 from benchmarks.runner import result_file
 from benchmarks.table import markdown
 
-TINY = {"episodes": 12, "outcomes": 1, "plans": 2, "steps": 20, "ocgfn_updates": 2, "ocgfn_long_updates": 2}
+TINY = {"episodes": 12, "outcomes": 1, "plans": 2, "steps": 20, "ocgfn_updates": 2}
 TINY |= {"diffusion_updates": 2, "diffusion_long_updates": 2}
 
 
@@ -37,8 +37,8 @@ def test_figures_are_means_and_differences():
     results = Results(cells, {cell: value(cell) for cell in cells})
     figures = ocgfn_plans.aggregate(results)
     assert figures["routes.ocgfn"] == pytest.approx(4.1)
-    assert figures["gain_routes.nearest"] == pytest.approx(4)
-    assert figures["gain_reached.trajectory_diffusion"] == pytest.approx(0.2)
+    assert figures["gain_routes.nearest"] == pytest.approx(3)
+    assert figures["gain_reached.trajectory_diffusion"] == pytest.approx(0.1)
     assert "ocgfn" in markdown(result_file(ocgfn_plans.BENCHMARK, results))
     assert [len(panel.patches) for panel in ocgfn_plans.picture(results).axes] == [len(ARMS)] * 2
     assert ocgfn_plans.BENCHMARK.fingerprint()
