@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -136,6 +137,21 @@ def test_plans_are_parts_of_routes_and_a_data_set_like_any(data, tokens, tmp_pat
     assert torch.equal(tokens.encode(data, longest=4, count=200).actions[""], plans.actions[""])
 
 
+def test_recombined_plans_take_the_datas_steps_to_where_no_episode_goes(data, tokens):
+    """Tours have six cells; by steps of several, a plan goes round the whole ring of eight."""
+    plans = tokens.encode(data, longest=8, count=300, recombined=0.5)
+    check(plans, "plans")
+    assert len(plans) == 300
+    steps = {step for route in tokens.routes(data) for step in pairwise(route)}
+    objects = plans.observations[""][plans.observation_starts + plans.lengths]
+    built = [[token for token in row if token >= 0] for row in objects.tolist()]
+    assert all(set(pairwise(plan)) <= steps and len(set(plan)) == len(plan) for plan in built)
+    assert max(map(len, built[:150])) == 6
+    assert {len(plan) for plan in built[150:]} == set(range(2, 9))
+    again = tokens.encode(data, longest=8, count=300, recombined=0.5)
+    assert torch.equal(again.actions[""], plans.actions[""])
+
+
 def test_plans_arrive_in_the_simulator_by_both_ways(method, tokens):
     first, last = cell(tokens, RING[0]), cell(tokens, RING[4])
     made = sample(method, 24, conditions=Conditions(outcome=torch.tensor([[first, last]] * 24)))
@@ -230,5 +246,7 @@ def test_data_that_go_nowhere_are_refused(data, tokens):
         Tokens.of(data, Bins(width=100.0, corner=-50.0)).encode(data)
     with pytest.raises(ConfigurationError, match="at least two tokens"):
         tokens.encode(data, longest=1)
+    with pytest.raises(ConfigurationError, match=r"recombined from 0 to 1, not 1\.5"):
+        tokens.encode(data, recombined=1.5)
     with pytest.raises(ConfigurationError, match="told apart by some of the 4 columns"):
         Tokens.of(data, columns=[7])
