@@ -145,7 +145,7 @@ class Game:
         if hasattr(self.env, "encode"):
             told: Tensor = self.env.encode(states)
             return told
-        return one_hot(states - self.low, self.values).flatten(-2).float()
+        return one_hot(states - self.low, self.values).flatten(-2).to(torch.get_default_dtype())
 
     def outcomes(self, objects: Tensor) -> Tensor:
         """(N, K) what the objects (N, S) come to: ``env.outcome`` where there is one, else they themselves."""
@@ -167,7 +167,7 @@ class Game:
     def encode_outcome(self, outcomes: Tensor) -> Tensor:
         """(..., K) outcomes as one-hot columns."""
         _, low, high = self.outcome_shape
-        return one_hot(outcomes - low, high - low + 1).flatten(-2).float()
+        return one_hot(outcomes - low, high - low + 1).flatten(-2).to(torch.get_default_dtype())
 
     def rewards(self, objects: Tensor) -> Tensor:
         """(N,) float64 rewards of the objects (N, S).
