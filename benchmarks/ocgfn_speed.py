@@ -2,7 +2,7 @@
 
 Both sides have the same networks, weights, draws and losses on an 8 x 8 grid, and take turns on one core;
 ``max_loss_difference`` is the largest distance of their losses over the first 20 updates in double precision
-(``single.max_loss_difference`` in that in which both are timed: a draw that falls between the two sides' roundings
+(``max_loss_difference_single`` in that in which both are timed: a draw that falls between the two sides' roundings
 leads to other trajectories). The bare loop has torchgfn's sampler, container, losses and estimators, and nothing
 around; ours is a fit as users start it. ``overhead.bB`` is what ours takes more of the bare loop's CPU time for an
 update at batch B, as a share, so below 0 it takes less: our sampler goes around what torchgfn's costs in every step,
@@ -41,7 +41,7 @@ def aggregate(results: Results) -> dict[str, float]:
         }
         for arm, found in differences.items():
             found += results.values(arm, "difference", where).tolist() if arm in results.arms else []
-    names_of = {"losses": "max_loss_difference", "turns": "single.max_loss_difference"}
+    names_of = {"losses": "max_loss_difference", "turns": "max_loss_difference_single"}
     return figures | {names_of[arm]: max(found) for arm, found in differences.items() if found}
 
 
