@@ -264,12 +264,11 @@ def _roaming(
     """``count`` walks of 2 to ``longest`` tokens by steps that are taken somewhere, none of which comes twice."""
     draws = np.random.default_rng(int(generator(seed, "roaming").initial_seed()))
     found: list[Sequence[int]] = []
-    while len(found) < count:
-        walk = [int(draws.choice(starts))]
+    for _ in range(count):
+        walk = [int(draws.choice(starts))]  # another token follows every start
         while len(walk) < longest and (fresh := [token for token in successors[walk[-1]] if token not in walk]):
             walk.append(int(draws.choice(fresh)))
-        if len(walk) > 1:
-            found.append(walk[: int(draws.integers(2, len(walk) + 1))])
+        found.append(walk[: int(draws.integers(2, len(walk) + 1))])
     return found
 
 
