@@ -157,7 +157,10 @@ class StraightThroughLatent(CategoricalLatent):
 
 @dataclass(frozen=True)
 class GaussianLatent(Latent):
-    """Z independent Gaussians."""
+    """Z independent Gaussians, with means between -1 and 1 and standard deviations up to 1.
+
+    Where DoC's posterior had no bounds, it would get away from the energy by going where this has learned nothing.
+    """
 
     size: int = 16
 
@@ -200,4 +203,4 @@ class GaussianLatent(Latent):
 
 def _normal(outputs: Tensor) -> Normal:
     mean, spread = outputs.chunk(2, dim=-1)
-    return Normal(mean, F.softplus(spread) + SMALLEST_STD, validate_args=False)
+    return Normal(mean.tanh(), SMALLEST_STD + (1 - SMALLEST_STD) * spread.sigmoid(), validate_args=False)

@@ -257,6 +257,15 @@ def test_divergences_are_those_of_torch():
     assert float(gaussian.in_use(still)) == 1.0
 
 
+def test_gaussians_have_nowhere_to_run():
+    """However far the outputs of a network go."""
+    far = 1e4 * torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    middle, out = (GaussianLatent(3).sample(far, torch.full((64, 3), deviations)) for deviations in (0.0, 1.0))
+    assert float(middle.abs().max()) == 1.0
+    assert 0 < float((out - middle).min()) <= float((out - middle).max()) <= 1.0
+    assert GaussianLatent(3).divergence(far[:32], far[32:]).isfinite().all()
+
+
 def test_the_density_of_actions_is_one():
     """A Box beside a choice: integrated over one and summed over the other."""
     space = gym.spaces.Tuple([gym.spaces.Box(-9, 9, (1,), np.float64), gym.spaces.Discrete(2)])
