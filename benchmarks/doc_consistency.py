@@ -1,6 +1,7 @@
 """Whether a policy gets the return that it expects: DoC by the value of the future it follows, DT by what it asks for.
 
-The learners are those of ``doc_bandit``, ``doc_frozenlake`` and ``doc_mujoco``, on the same data. ``error.ENV.METHOD``
+The learners are those of ``doc_bandit``, ``doc_frozenlake`` and ``doc_mujoco``, on the same data, and those of the
+lakes on a slippery cliff. ``error.ENV.METHOD``
 is |expected - obtained| return in the mean over seeds, each of these the mean over the evaluation episodes of a seed,
 in the environment's own units (the bandit and the lakes: from 0 to 1); ``bias.ENV.METHOD`` the mean of expected -
 obtained.
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE, compute
-from benchmarks.doc_settings import BANDITS, HOPPERS, LAKES, PLACES, SIZES, TRIED
+from benchmarks.doc_settings import BANDITS, CLIFFS, HOPPERS, LAKES, PLACES, SIZES, TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.style import FAINT, colours, label, legend_below
@@ -25,7 +26,7 @@ from genrl.evaluation.style import grid as panels
 
 SEEDS = range(5)
 ARMS = ("doc", "dt")
-FAMILIES = {"bandit": BANDITS, "lake": LAKES, "hopper": HOPPERS}
+FAMILIES = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS}
 
 
 def aggregate(results: Results) -> dict[str, float]:

@@ -80,6 +80,12 @@ def lake(side: int, slip: float, epsilon: float) -> Place:
     return Place("lake", "FrozenLake-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
 
 
+def cliff(epsilon: float) -> Place:
+    """Slippery CliffWalking, by a nearly optimal policy; gymnasium's own has no limit of steps."""
+    settings = {"max_episode_steps": 300}
+    return Place("cliff", "CliffWalkingSlippery-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
+
+
 def hopper(sigma: float) -> Place:
     """Hopper with noise on its actions, by a mediocre actor."""
     return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, lambda env: actor(MEDIUM["hopper"]))
@@ -93,11 +99,13 @@ LAKES = {
     for epsilon in EPSILONS
 }
 HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
-PLACES: dict[str, Place] = BANDITS | LAKES | HOPPERS
+CLIFFS = {f"cliff-eps{100 * epsilon:.0f}": cliff(epsilon) for epsilon in (0.1, 0.3)}
+PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS
 
 SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
+    "cliff": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
     "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
 }
 """Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
@@ -146,6 +154,7 @@ TABULAR: Makers = {
 LEARNERS: dict[str, Makers] = {
     "bandit": TABULAR | baselines(SMALL, width=32, layers=2, context=1),
     "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
+    "cliff": {"doc": partial(DoC, **DOC)} | baselines(SMALL, width=32, layers=2, context=5),
     "hopper": baselines(LARGE, width=64, layers=2, context=10)
     | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
 }

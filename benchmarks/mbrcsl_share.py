@@ -3,20 +3,26 @@
 The cells are those of ``benchmarks.mbrcsl``, on data of which a share takes the detour, the other pauses half way;
 ``iqm.detoursN.METHOD`` is for N per cent; ``best_in_data``, ``acceptance``, ``kept``, ``predicted`` and ``replayed``
 are as there. A rollout is to surpass the best of the data by no margin, as published: by the margin of
-``benchmarks.mbrcsl`` none does where few trajectories take the detour. A share at which none surpasses the data at all
-has no figures: its cells fail, and are said to be missing.
+``benchmarks.mbrcsl`` none does where few trajectories take the detour. Where a single one does (``kept`` is 1), there is
+no other return to tell its own from, and the policy is a clone of it; a share at which none does has no figures: its
+cells fail, and are said to be missing.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from matplotlib.figure import Figure
 
+from benchmarks import mbrcsl_cells
 from benchmarks.cells import Cell
 from benchmarks.mbrcsl import BENCHMARK as WHOLE
 from benchmarks.mbrcsl import QUICK
-from benchmarks.mbrcsl_cells import FIGURES, METHODS, compute
+from benchmarks.mbrcsl_cells import FIGURES, METHODS, learned
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
+from benchmarks.stitch_models import Origin, rollouts
+from benchmarks.stitch_settings import Settings
 from genrl.evaluation.style import FAINT, colours, grid, label, legend
 
 SEEDS = range(5)
@@ -29,6 +35,14 @@ MARGIN = 0.0
 def place(share: float) -> str:
     """Name of the data of which such a share takes the detour."""
     return f"detours{round(100 * share)}"
+
+
+def compute(cell: Cell, workspace: Path) -> dict[str, float]:
+    """That of ``mbrcsl_cells``, and a clone where there is one rollout alone."""
+    origin = Origin(cell.seed, Settings(**cell.settings))
+    if cell.arm == "mbrcsl" and len(rollouts(origin)) == 1:
+        return learned("bc", rollouts)(origin)
+    return mbrcsl_cells.compute(cell, workspace)
 
 
 def aggregate(results: Results) -> dict[str, float]:

@@ -140,6 +140,16 @@ def test_without_sight_the_ball_rests_in_the_middle_of_where_goals_are():
     assert abs(played.mean - 119) < 4
 
 
+def test_a_single_rollout_is_cloned(tiny, tmp_path, monkeypatch):
+    """Return-conditioned learning refuses it, for there is no other return."""
+    cell = Cell("mbrcsl", "detours50", tiny.seed, TINY)
+    assert mbrcsl_share.compute(cell, tmp_path) == compute(cell, tmp_path)
+    single = stitch_models.rollouts(tiny)[:1]
+    monkeypatch.setattr(mbrcsl_share, "rollouts", lambda origin: single)
+    cloned = mbrcsl_share.learned("bc", lambda origin: single)(tiny)
+    assert mbrcsl_share.compute(cell, tmp_path) == cloned
+
+
 def test_shares_are_told_apart():
     """The method number i returns 10 i + 100 times the share; in the data there is 50 times the share."""
     done = {}
