@@ -1,10 +1,9 @@
 """Whether a policy gets the return that it expects: DoC by the value of the future it follows, DT by what it asks for.
 
 The learners are those of ``doc_bandit``, ``doc_frozenlake`` and ``doc_mujoco``, on the same data, and those of the
-lakes on a slippery cliff. ``error.ENV.METHOD``
-is |expected - obtained| return in the mean over seeds, each of these the mean over the evaluation episodes of a seed,
-in the environment's own units (the bandit and the lakes: from 0 to 1); ``bias.ENV.METHOD`` the mean of expected -
-obtained.
+lakes on a slippery cliff. ``error.ENV.METHOD`` is |expected - obtained| return in the mean over seeds, each of these
+the mean over the evaluation episodes of a seed, in the environment's own units (the bandit and the lakes: from 0 to
+1); ``bias.ENV.METHOD`` is the mean of expected - obtained.
 """
 
 from __future__ import annotations

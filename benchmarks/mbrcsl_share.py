@@ -3,9 +3,9 @@
 The cells are those of ``benchmarks.mbrcsl``, on data of which a share takes the detour, the other pauses half way;
 ``iqm.detoursN.METHOD`` is for N per cent; ``best_in_data``, ``acceptance``, ``kept``, ``predicted`` and ``replayed``
 are as there. A rollout is to surpass the best of the data by no margin, as published: by the margin of
-``benchmarks.mbrcsl`` none does where few trajectories take the detour. Where a single one does (``kept`` is 1), there is
-no other return to tell its own from, and the policy is a clone of it; a share at which none does has no figures: its
-cells fail, and are said to be missing.
+``benchmarks.mbrcsl`` none does where few trajectories take the detour. Where a single one does (``kept`` is 1), no
+other return is there to tell its own from, and the policy is a clone of it; a share at which none does has no figures:
+its cells fail, and are said to be missing.
 """
 
 from __future__ import annotations

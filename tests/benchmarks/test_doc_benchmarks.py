@@ -145,7 +145,7 @@ def test_errors_are_of_what_was_expected():
     assert figures["error.hopper.noise50.doc"] == pytest.approx(0.1)
     assert figures["error.p05.dt"] == pytest.approx(0.3)
     assert figures["bias.p05.dt"] == pytest.approx(-0.06)
-    assert len(doc_consistency.picture(results).axes) == 3
+    assert len(doc_consistency.picture(results).axes) == 4
 
 
 def test_hopper_has_a_row_for_its_data():
