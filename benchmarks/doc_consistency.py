@@ -43,7 +43,7 @@ def picture(results: Results) -> Figure:
     """A panel for each family: obtained over expected return, a point for each environment and seed."""
     families = {name: [where for where in places if where in results.environments] for name, places in FAMILIES.items()}
     families = {name: places for name, places in families.items() if places}
-    figure, axes = panels(len(families), 3, 3.0, 3.0)
+    figure, axes = panels(len(families), 4, 2.8, 2.8)
     for panel, (name, places) in zip(axes, families.items(), strict=True):
         _draw(panel, results, places)
         label(panel, x="expected return", y="obtained return", title=name)
