@@ -14,7 +14,7 @@ from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
 from benchmarks.stitch_models import files
 from genrl.data.collect import collect
 from genrl.data.environments import make_env
-from genrl.data.episodes import Episodes
+from genrl.data.episodes import Episodes, concatenate
 from genrl.data.policy import Policy
 from genrl.data.randomness import generator
 from genrl.evaluation.evaluate import Evaluation, evaluate
@@ -87,9 +87,12 @@ def data(place: Place, seed: int, sizes: Sizes) -> Episodes:
     Of a hundred in a slippery lake it may be that none comes to the goal, and there is nothing to be learned from
     them: then others are collected, until returns differ.
     """
-    policy = place.behaviour(make_env(place.env, place.settings))
+    share = sizes.trajectories // len(place.behaviours)
+    how: dict[str, Any] = {"num_envs": 50, "env_kwargs": place.settings}
+    policies = [behaviour(make_env(place.env, place.settings)) for behaviour in place.behaviours]
     while True:
-        made = collect(place.env, policy, sizes.trajectories, seed, num_envs=50, env_kwargs=place.settings)
+        parts = [collect(place.env, policy, share, seed + 10_000 * part, **how) for part, policy in enumerate(policies)]
+        made = concatenate(parts)
         if made.returns.min() < made.returns.max():
             return replace(made, infos={})
         seed += 100_000

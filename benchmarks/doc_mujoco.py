@@ -2,8 +2,9 @@
 
 ``iqm.ENV.NOISE.METHOD`` is the interquartile mean over seeds of the mean return of an episode, ``noise50`` for a scale
 sigma of 0.5; ``gain.*.METHOD`` is the paired gain of DoC over it, and ``data.ENV.NOISE`` the mean return of the data:
-100 episodes of a mediocre stochastic actor (not D4RL's; see ``benchmarks/locomotion.py``) in the same noise. The Markov
-form, MLPs of the present state, with a latent of the next 20 steps; equal numbers of updates and batches for all arms.
+150 episodes by equal shares of three stochastic actors (not D4RL's; see ``benchmarks/locomotion.py``) in the same
+noise, none of which knew any when it was trained. The Markov form, MLPs of the present state, with a latent of the
+next 20 steps; equal numbers of updates and batches for all arms.
 """
 
 from __future__ import annotations

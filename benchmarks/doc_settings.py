@@ -6,7 +6,7 @@ same batches in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 
 from benchmarks.doc_ablations import OppositeSign, RandomPosterior
-from benchmarks.locomotion import MEDIUM, actor
+from benchmarks.locomotion import actor
 from genrl.data.bandit import Misled
 from genrl.data.policy import Policy
 from genrl.data.value_iteration import ValueIteration
@@ -54,13 +54,13 @@ class Place:
     Attributes:
         family: key of ``SIZES`` and ``LEARNERS``.
         env, settings: id, and what the environment takes.
-        behaviour: maker of the policy that the data come from.
+        behaviours: makers of the policies that the data come from, each with an equal share.
     """
 
     family: str
     env: str
     settings: Mapping[str, Any]
-    behaviour: Callable[[gym.Env], Policy]
+    behaviours: Sequence[Callable[[gym.Env], Policy]]
 
 
 CHANCES = (0.05, 0.1, 0.2, 0.3, 0.4)
@@ -71,24 +71,25 @@ NOISES = (0.0, 0.5, 1.0)
 
 def bandit(p: float) -> Place:
     """Two arms of chances p and 1 - p."""
-    return Place("bandit", "genrl/bandit-v0", {"p": p}, Misled.for_env)
+    return Place("bandit", "genrl/bandit-v0", {"p": p}, [Misled.for_env])
 
 
 def lake(side: int, slip: float, epsilon: float) -> Place:
     """FrozenLake of side x side cells, by a nearly optimal policy."""
     settings = {"map_name": f"{side}x{side}", "success_rate": 1 - slip}
-    return Place("lake", "FrozenLake-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
+    return Place("lake", "FrozenLake-v1", settings, [partial(ValueIteration.for_env, epsilon=epsilon)])
 
 
 def cliff(epsilon: float) -> Place:
     """Slippery CliffWalking, by a nearly optimal policy; gymnasium's own has no limit of steps."""
     settings = {"max_episode_steps": 300}
-    return Place("cliff", "CliffWalkingSlippery-v1", settings, partial(ValueIteration.for_env, epsilon=epsilon))
+    return Place("cliff", "CliffWalkingSlippery-v1", settings, [partial(ValueIteration.for_env, epsilon=epsilon)])
 
 
 def hopper(sigma: float) -> Place:
-    """Hopper with noise on its actions, by a mediocre actor."""
-    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, lambda env: actor(MEDIUM["hopper"]))
+    """Hopper with noise on its actions, by actors that noise harms more or less."""
+    behaviours = [lambda env, name=name: actor(f"hopper_{name}") for name in ("ppo", "sac", "tqc")]
+    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, behaviours)
 
 
 BANDITS = {f"p{100 * p:02.0f}": bandit(p) for p in CHANCES}
@@ -106,7 +107,7 @@ SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
     "cliff": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
-    "hopper": Sizes(trajectories=100, updates=3000, batch=64, starts=20),
+    "hopper": Sizes(trajectories=150, updates=2000, batch=64, starts=30),
 }
 """Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
 
@@ -136,10 +137,11 @@ DOC: dict[str, Any] = LATENT | {"beta": 3.0, "energy_lr": 3e-3, "temperature": 0
 """Of the bandit, where an episode has one step, and of the lakes alike; but for the horizon, the learners' defaults."""
 
 GAUSSIAN: dict[str, Any] = {
-    "latent": GaussianLatent(32),
+    "latent": GaussianLatent(4),
     "net": LARGE,
     "future_net": partial(PooledMLP, width=256),
     "horizon": 20,
+    "lr": 1e-3,
 }
 
 TABULAR: Makers = {
@@ -156,8 +158,11 @@ LEARNERS: dict[str, Makers] = {
     "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
     "cliff": {"doc": partial(DoC, **DOC)} | baselines(SMALL, width=32, layers=2, context=5),
     "hopper": baselines(LARGE, width=64, layers=2, context=10)
-    | {"doc": partial(DoC, **GAUSSIAN), "future_vae": partial(FutureVAE, **GAUSSIAN)},
+    | {
+        "doc": partial(DoC, **GAUSSIAN, energy_lr=1e-3, temperature=0.0),
+        "future_vae": partial(FutureVAE, **GAUSSIAN, beta=0.1),
+    },
 }
 
-TRIED = {"doc": 65, "dt": 4, "no_term": 3, "future_vae": 6}
+TRIED = {"doc": 79, "dt": 4, "no_term": 3, "future_vae": 9}
 """Settings looked at for each arm; one where none stands here."""

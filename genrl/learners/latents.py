@@ -17,8 +17,8 @@ from torch.distributions import Normal, kl_divergence
 from genrl.data.errors import ConfigurationError
 from genrl.data.setting import Setting
 
-SMALLEST_STD = 1e-3
-"""Least standard deviation of a latent, so that no divergence is infinite."""
+SMALLEST_STD = 0.1
+"""Least standard deviation of a latent: sharper posteriors leave gaps between them, where a prior draws as well."""
 
 ACTIVE = 0.01
 """Nats that a column of a Gaussian latent tells of its future at least, to count as active."""

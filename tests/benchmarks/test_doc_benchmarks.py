@@ -178,6 +178,6 @@ def test_places_are_what_their_names_say():
         env = make_env(place.env, place.settings)
         assert env.observation_space.n == int(side.removeprefix("lake")) ** 2
         assert round(100 * (1 - env.unwrapped.P[0][1][1][0])) == int(slip.removeprefix("slip"))
-        assert place.behaviour(env).epsilon == int(epsilon.removeprefix("eps")) / 100
+        assert place.behaviours[0](env).epsilon == int(epsilon.removeprefix("eps")) / 100
     for where, place in HOPPERS.items():
         assert make_env(place.env, place.settings).get_wrapper_attr("sigma") == int(where.split("noise")[1]) / 100
