@@ -8,7 +8,7 @@ import torch
 from scipy.stats import entropy
 
 from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_mujoco
-from benchmarks.cells import Cell
+from benchmarks.cells import Cell, CellStore
 from benchmarks.doc_cells import compute, conditional_information
 from benchmarks.doc_settings import BANDITS, HOPPERS, LAKES, LEARNERS, PLACES, SIZES
 from benchmarks.results import Results
@@ -146,6 +146,16 @@ def test_errors_are_of_what_was_expected():
     assert figures["error.p05.dt"] == pytest.approx(0.3)
     assert figures["bias.p05.dt"] == pytest.approx(-0.06)
     assert len(doc_consistency.picture(results).axes) == 4
+
+
+def test_consistency_takes_what_another_benchmark_has_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(doc_consistency, "REPOSITORY", tmp_path)
+    stored, fresh = Cell("doc", "lake4-slip33-eps30", 3, TINY), Cell("doc", "lake4-slip33-eps30", 4, TINY)
+    lakes = doc_frozenlake.BENCHMARK
+    store = CellStore(tmp_path / "benchmarks" / "cells" / lakes.name / "reported", lakes.fingerprint())
+    store.write(stored, {"return": 0.25, "predicted": 7.0}, 1.0)
+    assert doc_consistency.compute(stored, tmp_path) == {"return": 0.25, "predicted": 7.0}
+    assert doc_consistency.compute(fresh, tmp_path) == compute(fresh, tmp_path)
 
 
 def test_hopper_has_a_row_for_its_data():
