@@ -26,9 +26,9 @@ from genrl.data.value_iteration import Tables
 from genrl.evaluation.style import INK, colours, label, legend_below
 from genrl.evaluation.style import grid as panels
 
-SEEDS, ALL_SEEDS = range(5), range(10)
+SEEDS, MORE_SEEDS = range(5), range(5, 10)
 SLIPPERIEST = [where for where in LAKES if "slip67" in where]
-"""Where arms are to be told apart; five seeds did not tell the future-conditioned auto-encoder from DoC."""
+"""Where arms are to be told apart: with more seeds, for five did not tell future-conditioned auto-encoder from DoC."""
 
 ARMS = ("doc", "dt", "future_vae", "percent_bc", "bc")
 STEPS = 100
@@ -87,7 +87,7 @@ QUICK = {"trajectories": 100, "updates": 40, "starts": 20}
 
 BENCHMARK = Benchmark(
     name="doc_frozenlake",
-    cells=[*grid(ARMS, LAKES, SEEDS), *grid(ARMS, SLIPPERIEST, ALL_SEEDS[len(SEEDS) :])],
+    cells=[*grid(ARMS, LAKES, SEEDS), *grid(ARMS, SLIPPERIEST, MORE_SEEDS)],
     compute=compute,
     aggregate=aggregate,
     picture=picture,
