@@ -36,7 +36,7 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     place = PLACES[cell.environment]
     sizes = replace(SIZES[place.family], **cell.settings)
     learner = fitted(cell.arm, cell.environment, cell.seed, sizes)
-    policy = learner.policy()
+    policy = learner.policy(together=sizes.starts)
     played = play(policy, place, cell.seed, sizes)
     figures = {"return": played.mean, **predicted(policy, played.episodes)}
     if place.family == "bandit" and isinstance(learner, FutureConditioned):
@@ -125,7 +125,7 @@ CODE = [
     *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
     *files("genrl/learners", "doc", "future_vae", "future_conditioned", "latent_future", "latent_policy", "latents"),
-    *files("genrl/learners", "energy", "action_density"),
+    *files("genrl/learners", "energy", "action_density", "together"),
     *files("genrl/nets", "mlp", "return_transformer", "trajectories"),
 ]
 """What cells depend on."""

@@ -13,11 +13,15 @@ class Agent(Trainable):
     """Anything that learns from episodes how to act."""
 
     @abstractmethod
-    def policy(self) -> Policy:
+    def policy(self, *, together: int = 1) -> Policy:
         """What was learned, as a policy.
 
+        Args:
+            together: environments that its networks are asked for at once. With 1 an action has the same bits whatever
+                the number of environments; more are faster, and equal to rounding.
+
         Raises:
-            ConfigurationError: nothing was learned yet.
+            ConfigurationError: nothing was learned yet, or ``together`` is below 1.
         """
 
     def require_fitted(self) -> None:

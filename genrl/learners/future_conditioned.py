@@ -165,7 +165,13 @@ class FutureConditioned(Agent):
         optimizer = torch.optim.AdamW(self.rates(), self.lr, weight_decay=self.weight_decay, fused=True)
         return warmup_cosine(optimizer, self.planned_steps())
 
-    def policy(self, candidates: int | None = None, least_mass: float = 0.0, follow: int | None = None) -> LatentPolicy:
+    def policy(
+        self,
+        candidates: int | None = None,
+        least_mass: float = 0.0,
+        follow: int | None = None,
+        together: int = 1,
+    ) -> LatentPolicy:
         """The learner as a policy that aims at the best of some latent futures.
 
         It is a distribution, and draws its actions unless it is asked for deterministic ones: what V says of a latent
@@ -178,6 +184,7 @@ class FutureConditioned(Agent):
                 posterior; of categorical latents alone.
             follow: steps for which a latent is followed; then the best of others is, from there. By default as many as
                 it tells of, ``horizon``, or to the end of the episode.
+            together: see ``Agent``.
 
         Raises:
             ConfigurationError: the learner was never fitted, or a number is out of range.
@@ -188,4 +195,5 @@ class FutureConditioned(Agent):
             self.candidates if candidates is None else candidates,
             least_mass,
             self.horizon if follow is None else follow,
+            together,
         )

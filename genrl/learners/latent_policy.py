@@ -19,6 +19,7 @@ from genrl.learners.latent_future import LatentFuture
 from genrl.learners.latents import Latent
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns
+from genrl.learners.together import ask_together, parties, require_company
 from genrl.training.spec import DataSpec
 
 
@@ -70,6 +71,12 @@ class Run:
         """Whether another future is due."""
         return self.z is None or (self.follow is not None and self.left == 0)
 
+    @property
+    def followed(self) -> Tensor:
+        """(1, Z) the future that is followed."""
+        assert self.z is not None
+        return self.z[None]
+
     def choose(self, z: Tensor, value: float) -> None:
         """Follow ``z`` from here on: what was before belongs to another stretch, as in the data."""
         self.z, self.value, self.left, self.before = z, value, self.follow or 0, None
@@ -88,21 +95,27 @@ class LatentPolicy:
 
     All memory is kept per environment.
 
-    Environments are looked at one by one, so that an action has the same bits whatever their number.
-
     Args:
         learner: fitted.
         candidates: K, latents to choose from.
         least_mass: probability of a latent under the prior below which it is left out; 0 for none.
         follow: steps for which a latent is followed before another is chosen; None for the rest of the episode.
+        together: environments that the networks are asked for at once.
 
     Raises:
-        ConfigurationError: no candidate, no step, or ``least_mass`` is no probability that any latent could have.
+        ConfigurationError: no candidate, no step, no environment, or ``least_mass`` is no probability that any latent
+            could have.
     """
 
     def __init__(
-        self, learner: Foreseeing, candidates: int, least_mass: float = 0.0, follow: int | None = None
+        self,
+        learner: Foreseeing,
+        candidates: int,
+        least_mass: float = 0.0,
+        follow: int | None = None,
+        together: int = 1,
     ) -> None:
+        require_company(together)
         if candidates < 1:
             raise ConfigurationError(f"A policy chooses from at least 1 latent, not {candidates}.")
         if not 0 <= least_mass < 1:
@@ -111,7 +124,8 @@ class LatentPolicy:
             )
         if follow is not None and follow < 1:
             raise ConfigurationError(f"A latent is followed for at least 1 step, not {follow}.")
-        self.learner, self.candidates, self.least_mass, self.follow = learner, candidates, least_mass, follow
+        self.learner, self.candidates, self.least_mass = learner, candidates, least_mass
+        self.follow, self.together = follow, together
         self.runs: list[Run] = []
         self._generators = EpisodeGenerators()
 
@@ -167,11 +181,12 @@ class LatentPolicy:
             raise ConfigurationError(f"This policy remembers: reset it for {len(states)} environments before it acts.")
         training = learner.training
         learner.train(False)
-        for slot, run in enumerate(self.runs):
-            if run.chooses:
-                wished = None if latent is None else self._wished(latent, slot).to(states)
-                run.choose(*self._choose(states[slot], slot, wished))
-        outputs = torch.cat([self._outputs(run, state) for run, state in zip(self.runs, states, strict=True)])
+        wished = None if latent is None else self._wished(latent).to(states)
+        for slots in parties([slot for slot, run in enumerate(self.runs) if run.chooses], self.together):
+            self._choose(slots, states[slots], None if wished is None else wished[slots])
+        nothing = states.new_zeros(codec.dim)
+        seen = [(*run.see(state, nothing), run.followed) for run, state in zip(self.runs, states, strict=True)]
+        outputs = ask_together(self._outputs, seen, self.together)
         learner.train(training)
         columns = learner.actions.columns(outputs, None if deterministic else self._uniform(states))
         columns = codec.encode(codec.decode(columns))
@@ -179,44 +194,47 @@ class LatentPolicy:
             run.before = done
         return columns
 
-    def _outputs(self, run: Run, state: Tensor) -> Tensor:
-        """(1, O) what tells the distribution of an action."""
-        assert run.z is not None
+    def _outputs(self, states: Tensor, before: Tensor, z: Tensor) -> Tensor:
+        """(n, O) what tells the distributions of n actions."""
         model = self.learner.model
-        history = model.history(*run.see(state, state.new_zeros(self.learner.actions.columns_dim)))[:, -1]
-        return model.pi(history, run.z[None])
+        return model.pi(model.history(states, before)[:, -1], z)
 
-    def _choose(self, s_0: Tensor, slot: int, wished: Tensor | None) -> tuple[Tensor, float]:
-        """The (Z,) latent to follow, and the return expected of it."""
+    def _choose(self, slots: list[int], s_0: Tensor, wished: Tensor | None) -> None:
+        """Give the runs of n ``slots`` at s_0 (n, S) a latent to follow: the best, or that of ``wished`` (n, Z)."""
         model = self.learner.model
-        z = self._candidates(s_0, slot) if wished is None else wished[None]  # (K, Z)
-        V = model.V(z, s_0.expand(len(z), -1))  # noqa: N806
-        best = int(V.argmax())
-        return z[best], float(self.learner.returns.normalizer.denormalize(V[best, None]))
+        z = self._candidates(s_0, slots) if wished is None else wished[None]  # (K, n, Z)
+        V = model.V(z, s_0)  # noqa: N806 (K, n)
+        if self.least_mass and wished is None:
+            V = V.masked_fill(self._rare(s_0, z), -torch.inf)  # noqa: N806
+        worth = self.learner.returns.normalizer.denormalize(V.amax(0)[:, None])[:, 0]
+        for row, (slot, best) in enumerate(zip(slots, V.argmax(0).tolist(), strict=True)):
+            self.runs[slot].choose(z[best, row], float(worth[row]))
 
-    def _candidates(self, s_0: Tensor, slot: int) -> Tensor:
-        """(K, Z) drawn from the prior by the episode's own numbers, without those of too little mass."""
-        latent, p = self.learner.latent, self.learner.model.p(s_0[None])  # (1, Q)
-        noise = self._generators[slot].standard_normal((self.candidates, latent.size), np.float32)
-        z = latent.sample(p.expand(self.candidates, -1), torch.from_numpy(noise).to(p))
-        if not self.least_mass:
-            return z
-        z = z[latent.mass(p, z) >= self.least_mass]
-        if not len(z):
+    def _candidates(self, s_0: Tensor, slots: list[int]) -> Tensor:
+        """(K, n, Z) drawn from the prior by each episode's own numbers."""
+        latent, p = self.learner.latent, self.learner.model.p(s_0)  # (n, Q)
+        shape = (self.candidates, latent.size)
+        noise = np.stack([self._generators[slot].standard_normal(shape, np.float32) for slot in slots], axis=1)
+        return latent.sample(p.expand(self.candidates, -1, -1), torch.from_numpy(noise).to(p))
+
+    def _rare(self, s_0: Tensor, z: Tensor) -> Tensor:
+        """(K, n) which latents (K, n, Z) have too little mass."""
+        rare = self.learner.latent.mass(self.learner.model.p(s_0), z) < self.least_mass
+        if rare.all(0).any():
             raise ConfigurationError(
                 f"Not one of {self.candidates} latents drawn has a probability of {self.least_mass}: lower least_mass,"
                 " or draw more candidates."
             )
-        return z
+        return rare
 
-    def _wished(self, latent: Tensor, slot: int) -> Tensor:
+    def _wished(self, latent: Tensor) -> Tensor:
         size = self.learner.latent.size
         if latent.shape != (len(self.runs), size) or not latent.isfinite().all():
             raise ConditionError(
                 f"The condition 'latent' must be ({len(self.runs)}, {size}) finite numbers, one row for each"
                 f" environment, not {tuple(latent.shape)} or NaN."
             )
-        return latent[slot]
+        return latent
 
     def _uniform(self, states: Tensor) -> Tensor:
         """(B, A) uniform numbers in [0, 1), each row from its episode's generator."""

@@ -42,11 +42,11 @@ class Learner(Agent):
             uniform: (B, K) numbers in [0, 1) that decide by inverse transform sampling; None for the mode.
         """
 
-    def policy(self) -> Policy:
-        """The learner as a policy.
+    def policy(self, *, together: int = 1) -> Policy:
+        """The learner as a policy; for ``together`` see ``Agent``.
 
         Raises:
-            ConfigurationError: the learner was never fitted.
+            ConfigurationError: the learner was never fitted, or ``together`` is below 1.
         """
         self.require_fitted()
-        return LearnedPolicy(self)
+        return LearnedPolicy(self, together)

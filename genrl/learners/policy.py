@@ -1,4 +1,4 @@
-"""A fitted learner as a policy: numpy in, numpy out, the same actions however many environments act at once."""
+"""A fitted learner as a policy: numpy in, numpy out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
 from genrl.learners.observer import Observer
+from genrl.learners.together import require_company
 from genrl.training.spec import DataSpec
 
 
@@ -37,15 +38,19 @@ class Actor(Protocol):
 class LearnedPolicy:
     """Encodes observations, asks the learner's network and decodes its actions.
 
-    The network is asked row by row, so that an action has the same bits whatever the size of the batch, and each
-    episode draws from its own seed.
+    Each episode draws from its own seed.
 
     Args:
         learner: a fitted learner.
+        together: environments that the network is asked for at once.
+
+    Raises:
+        ConfigurationError: ``together`` is below 1.
     """
 
-    def __init__(self, learner: Actor) -> None:
-        self.learner = learner
+    def __init__(self, learner: Actor, together: int = 1) -> None:
+        require_company(together)
+        self.learner, self.together = learner, together
         self._generators = EpisodeGenerators()
 
     def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
@@ -69,7 +74,7 @@ class LearnedPolicy:
         columns = learner.observer(leaves, None if conditions is None else conditions.goal)
         training = learner.training
         learner.train(False)
-        outputs = torch.cat([learner(row) for row in columns.split(1)])  # (B, K)
+        outputs = torch.cat([learner(rows) for rows in columns.split(self.together)])  # (B, K)
         learner.train(training)
         uniform = None if deterministic or not learner.stochastic else self._uniform(outputs)
         actions = {path: leaf.cpu().numpy() for path, leaf in learner.decide(outputs, uniform).items()}

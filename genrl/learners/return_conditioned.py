@@ -77,18 +77,19 @@ class ReturnConditioned(Agent):
         """The same on held-out episodes."""
         self.log("val_loss", self.loss(batch), prog_bar=True)
 
-    def policy(self, target_return: float | None = None) -> ReturnPolicy:
+    def policy(self, target_return: float | None = None, together: int = 1) -> ReturnPolicy:
         """The learner as a policy that aims at a return, lowered by the rewards that it is told.
 
         Args:
             target_return: undiscounted return of a whole episode, in the data's units; the best one of the training
                 episodes by default. ``Conditions(returns=...)`` overrides it when acting, per environment.
+            together: see ``Agent``.
 
         Raises:
-            ConfigurationError: the learner was never fitted, or the target is not finite.
+            ConfigurationError: the learner was never fitted, the target is not finite, or ``together`` is below 1.
         """
         self.require_fitted()
         target = self.returns.best.item() if target_return is None else float(target_return)
         if not math.isfinite(target):
             raise ConfigurationError(f"A policy aims at a finite return, not {target}.")
-        return ReturnPolicy(self, target)
+        return ReturnPolicy(self, target, together)

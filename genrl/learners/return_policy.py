@@ -17,6 +17,7 @@ from genrl.data.spaces import flatten, to_tensors, unflatten
 from genrl.learners.heads import ActionHead
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns
+from genrl.learners.together import ask_together, require_company
 from genrl.training.spec import DataSpec
 
 
@@ -82,15 +83,18 @@ class Run:
 class ReturnPolicy:
     """Acts towards a target return, less what its episode has earned; all memory is kept per environment.
 
-    Environments are looked at one by one, so that an action has the same bits whatever their number.
-
     Args:
         learner: fitted.
         target: undiscounted return wanted of every episode, in the data's units.
+        together: environments that the network is asked for at once.
+
+    Raises:
+        ConfigurationError: ``together`` is below 1.
     """
 
-    def __init__(self, learner: Aimed, target: float) -> None:
-        self.learner, self.target = learner, target
+    def __init__(self, learner: Aimed, target: float, together: int = 1) -> None:
+        require_company(together)
+        self.learner, self.target, self.together = learner, target, together
         self.runs: list[Run] = []
         self._generators = EpisodeGenerators()
 
@@ -135,13 +139,17 @@ class ReturnPolicy:
         nothing, training = columns.new_zeros(learner.head.dim), learner.training
         learner.train(False)
         windows = [run.see(columns[slot], remaining[slot], nothing) for slot, run in enumerate(self.runs)]
-        outputs = torch.cat([learner(window)[:, -1] for window in windows])  # (B, O)
+        outputs = ask_together(self._newest, [tuple(vars(window).values()) for window in windows], self.together)
         learner.train(training)
         uniform = None if deterministic or learner.head.continuous else self._uniform(outputs)
         actions = learner.head.codec.decode(learner.head.columns(outputs, uniform))
         for run, done in zip(self.runs, learner.head.codec.encode(actions), strict=True):
             run.do(done)
         return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
+
+    def _newest(self, *window: Tensor) -> Tensor:
+        """(n, O) outputs for the last step of n windows, given field by field."""
+        return self.learner(ReturnWindows(*window))[:, -1]
 
     def _wished(self, conditions: Conditions, count: int) -> Tensor:
         """(B,) returns wanted of whole episodes, float64."""

@@ -142,8 +142,7 @@ class SequenceLearner(Agent):
 
         Args:
             execute: actions of a chunk that are carried out before the next is planned; all by default.
-            together: environments planned for in one call of the network. With 1 an action has the same bits whatever
-                the number of environments; more are faster, and equal to rounding.
+            together: see ``Agent``.
 
         Raises:
             ConfigurationError: the learner was never fitted, or ``execute`` is not within the chunk.

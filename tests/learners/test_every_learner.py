@@ -76,7 +76,8 @@ def test_a_checkpoint_gives_the_same_policy(make: Make, tmp_path):
 
 
 def test_actions_do_not_depend_on_how_many_environments_act(make: Make):
-    policy = fit(make(), random_walks(), 5, progress=False).policy()
+    learner = fit(make(), random_walks(), 5, progress=False)
+    policy = learner.policy()
     seen = observations(7)
     policy.reset(np.ones(7, bool), np.arange(7))
     together = policy.act(seen)
@@ -87,6 +88,11 @@ def test_actions_do_not_depend_on_how_many_environments_act(make: Make):
         policy.reset(np.ones(1, bool), np.array([row]))
         alone = policy.act({name: leaf[row : row + 1] for name, leaf in seen.items()})
         np.testing.assert_array_equal(alone[0], together[row])
+    faster = learner.policy(together=3)
+    faster.reset(np.ones(7, bool), np.arange(7))
+    np.testing.assert_allclose(faster.act(seen), together, atol=1e-5)
+    with pytest.raises(ConfigurationError, match="at least 1 environment together, not 0"):
+        learner.policy(together=0)
 
 
 def test_the_mean_is_the_deterministic_action_and_has_a_gradient(make: Make):

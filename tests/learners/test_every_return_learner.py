@@ -107,6 +107,20 @@ def test_actions_do_not_depend_on_how_many_environments_act(fitted):
         np.testing.assert_array_equal(alone[:, 0], together[:, row])
 
 
+def test_environments_asked_together_act_as_alone_to_rounding(fitted):
+    """Three of four at once, one of which begins anew on the way and so has another past than its neighbours."""
+    alone, together = fitted.policy(), fitted.policy(together=3)
+    for policy in (alone, together):
+        policy.reset(np.ones(COUNT, bool), np.arange(COUNT))
+    for step in range(STEPS):
+        if step == 2:
+            for policy in (alone, together):
+                policy.reset(np.arange(COUNT) == 1, np.full(COUNT, 77))
+        np.testing.assert_allclose(live(together, step), live(alone, step), atol=1e-5)
+    with pytest.raises(ConfigurationError, match="at least 1 environment together, not 0"):
+        fitted.policy(together=0)
+
+
 @pytest.mark.parametrize("moment", [1, 3])
 def test_an_episode_knows_nothing_of_the_one_before_nor_of_its_neighbours(fitted, moment):
     """One of four environments begins anew; it acts as a fresh policy does, and the others as if nothing had been."""
