@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,14 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     played = play(policy, place, cell.seed, sizes)
     figures = {"return": played.mean, **predicted(policy, played.episodes)}
     if place.family == "bandit" and isinstance(learner, FutureConditioned):
-        figures |= told(learner, data(place, cell.seed, sizes))
+        figures |= told(learner, data(cell.environment, cell.seed, sizes))
     return figures
 
 
 def data_return(cell: Cell) -> dict[str, float]:
     """The mean ``return`` of the data themselves."""
-    place = PLACES[cell.environment]
-    return {"return": float(data(place, cell.seed, replace(SIZES[place.family], **cell.settings)).returns.mean())}
+    sizes = replace(SIZES[PLACES[cell.environment].family], **cell.settings)
+    return {"return": float(data(cell.environment, cell.seed, sizes).returns.mean())}
 
 
 def predicted(policy: Policy, played: Episodes) -> dict[str, float]:
@@ -81,12 +82,14 @@ def conditional_information(q: Tensor, actions: Tensor, rewards: Tensor) -> Tens
     return terms.sum()
 
 
-def data(place: Place, seed: int, sizes: Sizes) -> Episodes:
+@lru_cache(maxsize=1)  # the arms of a seed follow one another
+def data(where: str, seed: int, sizes: Sizes) -> Episodes:
     """The trajectories of a seed.
 
     Of a hundred in a slippery lake it may be that none comes to the goal, and there is nothing to be learned from
     them: then others are collected, until returns differ.
     """
+    place = PLACES[where]
     share = sizes.trajectories // len(place.behaviours)
     how: dict[str, Any] = {"num_envs": 50, "env_kwargs": place.settings}
     policies = [behaviour(make_env(place.env, place.settings)) for behaviour in place.behaviours]
@@ -105,7 +108,7 @@ def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> Agent:
     def build(folder: Path) -> None:
         learner = LEARNERS[place.family][arm](seed=seed)
         how: dict[str, Any] = {"batch_size": sizes.batch, "val_fraction": 0.0, "progress": False}
-        save(fit(learner, data(place, seed, sizes), sizes.updates, **how), folder / "model.ckpt")
+        save(fit(learner, data(where, seed, sizes), sizes.updates, **how), folder / "model.ckpt")
 
     SHARED.mkdir(parents=True, exist_ok=True)
     chosen = digest([code_digest(CODE), asdict(sizes)])[:16]
@@ -114,8 +117,8 @@ def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> Agent:
 
 
 def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
-    """Whole episodes with the luck of this seed, all side by side; actions are drawn, as they are in the data."""
-    how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": False, "env_kwargs": place.settings}
+    """Whole episodes with the luck of this seed, all side by side."""
+    how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": not sizes.drawn, "env_kwargs": place.settings}
     return evaluate(policy, place.env, sizes.starts, STARTS_SEED + seed, **how)
 
 
@@ -125,7 +128,7 @@ CODE = [
     *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
     *files("genrl/learners", "doc", "future_vae", "future_conditioned", "latent_future", "latent_policy", "latents"),
-    *files("genrl/learners", "energy", "action_density", "together"),
+    *files("genrl/learners", "energy", "outcomes", "action_density", "together"),
     *files("genrl/nets", "mlp", "return_transformer", "trajectories"),
 ]
 """What cells depend on."""

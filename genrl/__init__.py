@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from genrl.learners.iql import IQL
     from genrl.learners.latent_plan import LatentPlanPolicy
     from genrl.learners.latents import CategoricalLatent, GaussianLatent
+    from genrl.learners.outcomes import Surprises
     from genrl.learners.percent_bc import PercentBC
     from genrl.learners.rvs import RvS
     from genrl.learners.sac import SAC
@@ -97,6 +98,7 @@ _HOMES = {
     "WindowMLP": "genrl.nets.window_mlp:WindowMLP",
     "BC": "genrl.learners.bc:BC",
     "GCBC": "genrl.learners.gcbc:GCBC",
+    "Surprises": "genrl.learners.outcomes:Surprises",
     "TD3BC": "genrl.learners.td3bc:TD3BC",
     "IQL": "genrl.learners.iql:IQL",
     "SAC": "genrl.learners.sac:SAC",
@@ -214,6 +216,7 @@ __all__ = [
     "Sampling",
     "SequenceBC",
     "Simulated",
+    "Surprises",
     "Tokens",
     "TrajectoryDiffusion",
     "TransitionDiffusion",

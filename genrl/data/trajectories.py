@@ -51,6 +51,10 @@ class Trajectories(Batch):
         """(B, K, S + 1) what each action led to, (r_t, s_{t+1})."""
         return torch.cat((self.rewards[..., None], self.next_states), dim=-1)
 
+    def changes(self) -> Tensor:
+        """(B, K, S + 1) reward, and what each action changed, (r_t, s_{t+1} - s_t)."""
+        return torch.cat((self.rewards[..., None], self.next_states - self.states), dim=-1)
+
     def actions_before(self) -> Tensor:
         """(B, K, A) a_{t-1}; 0 at the first step."""
         return torch.cat((torch.zeros_like(self.actions[:, :1]), self.actions[:, :-1]), dim=1)

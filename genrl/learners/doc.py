@@ -26,6 +26,7 @@ from genrl.learners.energy import Energy, contrast, reversed_gradient
 from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.latent_future import Net
 from genrl.learners.latents import CategoricalLatent, Latent
+from genrl.learners.outcomes import AsTheyCame, Outcome, OutcomeNet
 from genrl.nets.mlp import MLP
 from genrl.nets.trajectories import FutureNet, HistoryNet, PooledMLP, Present
 from genrl.training.spec import DataSpec
@@ -41,9 +42,10 @@ class DoC(FutureConditioned):
     Args:
         latent, net, history_net, future_net, horizon, candidates, lr, weight_decay: see ``FutureConditioned``.
         beta: nats of action likelihood that a nat of information about the environment is worth, 0 or more.
-        energy_lr: peak learning rate of f.
+        energy_lr: peak learning rate of f and of what it is shown.
         temperature: nats of action likelihood that a nat of the posterior's entropy is worth when a fit begins, falling
             to 0 by its middle (deterministic annealing, Rose 1998, doi:10.1109/5.726788); 0 or more.
+        outcome_net: what f is shown of outcomes, ``AsTheyCame`` or, where states are continuous, ``Surprises``.
         pairs: steps of a batch whose outcomes are told apart from one another, at most.
         seed: of initial weights, and of the latents drawn in training.
 
@@ -60,6 +62,7 @@ class DoC(FutureConditioned):
         horizon: int | None = None,
         beta: float = 3.0,
         candidates: int = 100,
+        outcome_net: OutcomeNet = AsTheyCame,
         pairs: int = 128,
         lr: float = 3e-3,
         energy_lr: float = 3e-3,
@@ -79,14 +82,16 @@ class DoC(FutureConditioned):
         self.latent, self.net, self.history_net, self.future_net = latent, net, history_net, future_net
         self.horizon, self.beta, self.candidates, self.pairs = horizon, beta, candidates, pairs
         self.lr, self.energy_lr, self.weight_decay, self.seed = lr, energy_lr, weight_decay, seed
-        self.temperature = temperature
+        self.temperature, self.outcome_net = temperature, outcome_net
         self.heat = 0.0  # weight of the posterior's entropy, see ``on_train_batch_start``
         self.require_sizes()
 
     def build(self, spec: DataSpec) -> None:
-        """The shared parts, and the energy."""
+        """The shared parts, the energy, and what it is shown."""
         super().build(spec)
-        self.energy = Energy(self.latent.size, self.observer.dim, self.actions.columns_dim, self.net, self.history_net)
+        state_dim, action_dim = self.observer.dim, self.actions.columns_dim
+        self.energy = Energy(self.latent.size, state_dim, action_dim, self.net, self.history_net)
+        self.outcomes = self.outcome_net(self.energy.history.dim + action_dim, 1 + state_dim, self.net)
 
     def constrained(self, z: Tensor) -> Tensor:
         """Latents, or their weights, as f sees them: what it gains by them, q loses ``beta`` times."""
@@ -100,26 +105,32 @@ class DoC(FutureConditioned):
         """
         self.heat = self.temperature * max(0.0, 1 - 2 * self.updates / self.planned_steps())
 
-    def information(self, told: Told, generator: torch.Generator) -> Tensor:
-        """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
-        tau, total = told.tau, len(told.rows)
-        chosen = torch.randperm(total, generator=generator)[: self.pairs].to(told.rows)
+    def outcome(self, told: Told) -> Outcome:
+        """What came of each step."""
+        tau, mask = told.tau, told.tau.mask
         history = self.energy.history(tau.states, tau.actions_before())
-        outcomes, history, actions = (part[tau.mask][chosen] for part in (tau.outcomes(), history, tau.actions))
+        known = torch.cat((history, tau.actions), dim=-1)  # (B, K, H + A)
+        return self.outcomes(known[mask], tau.outcomes()[mask], tau.changes()[mask])
+
+    def information(self, told: Told, outcome: Outcome, generator: torch.Generator) -> Tensor:
+        """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
+        chosen = torch.randperm(len(told.rows), generator=generator)[: self.pairs].to(told.rows)
         z, weight = (self.constrained(part)[:, told.rows[chosen]] for part in told.z)
-        f = self.energy(outcomes, self.latent.seen(z), history, actions)  # (L, M, M)
+        f = self.energy(outcome.seen[chosen], self.latent.seen(z), outcome.known[chosen])  # (L, M, M)
         return (weight * contrast(f)).sum(0).mean()
 
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """The whole objective; its gradient is that of each player's own part."""
         divergence = self.latent.divergence(told.q.detach(), told.p).mean()
-        information = self.information(told, generator)
+        outcome = self.outcome(told)
+        information = self.information(told, outcome, generator)
         entropy = self.latent.entropy(told.q).sum() / len(told.rows)
-        loss = told.nll + divergence + told.error - self.heat * entropy - information
+        loss = told.nll + divergence + told.error + outcome.error - self.heat * entropy - information
         # the value is what q, pi, p and V minimise; the gradient that f raises the information by stays
         loss = loss + (1 + self.beta) * information.detach()
         return {"loss": loss, "divergence": divergence, "information": information}
 
     def rates(self) -> list[dict[str, Any]]:
-        """The energy learns at its own rate."""
-        return [*super().rates(), {"params": self.energy.parameters(), "lr": self.energy_lr}]
+        """The energy, and what it is shown, learn at their own rate."""
+        learned = [*self.energy.parameters(), *self.outcomes.parameters()]
+        return [*super().rates(), {"params": learned, "lr": self.energy_lr}]

@@ -38,10 +38,9 @@ class Energy(nn.Module):
         self.cause = net(self.history.dim + latent_dim + action_dim, dim)
         self.effect = net(1 + state_dim, dim)
 
-    def forward(self, outcomes: Tensor, z: Tensor, history: Tensor, actions: Tensor) -> Tensor:
-        """(L, M, N) energies of N outcomes (N, 1 + S) for latents (L, M, Z) and M histories and actions."""
-        known = torch.cat((history, actions), dim=-1).expand(len(z), -1, -1)
-        causes = self.cause(torch.cat((z, known), dim=-1))  # (L, M, D)
+    def forward(self, outcomes: Tensor, z: Tensor, known: Tensor) -> Tensor:
+        """(L, M, N) energies of N outcomes (N, 1 + S), for latents (L, M, Z), histories and actions (M, H + A)."""
+        causes = self.cause(torch.cat((z, known.expand(len(z), -1, -1)), dim=-1))  # (L, M, D)
         return causes @ self.effect(outcomes).T * self.scale
 
 

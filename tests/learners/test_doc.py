@@ -22,7 +22,9 @@ from genrl.training.fit import fit
 
 COUNTS = torch.tensor([[[6, 2], [1, 3]], [[2, 2], [3, 5]]])  # how often z, a and r come together
 
-every_doc = pytest.mark.parametrize("make", [LEARNERS[name] for name in ("doc", "doc-gaussian", "doc-sequence")])
+every_doc = pytest.mark.parametrize(
+    "make", [LEARNERS[name] for name in ("doc", "doc-gaussian", "doc-surprises", "doc-sequence")]
+)
 
 
 def entropy(p: torch.Tensor) -> float:
@@ -71,7 +73,8 @@ def batch_of(learner: DoC, episodes, count: int = 256):
 def estimate(learner: DoC, batch) -> torch.Tensor:
     """With the same numbers at every call."""
     generator = torch.Generator().manual_seed(5)
-    return learner.information(learner.tell(batch, generator), generator)
+    told = learner.tell(batch, generator)
+    return learner.information(told, learner.outcome(told), generator)
 
 
 def learn_energy(learner: DoC, batch, steps: int) -> None:

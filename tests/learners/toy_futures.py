@@ -11,6 +11,7 @@ from genrl.data.episodes import Episodes
 from genrl.learners.doc import DoC
 from genrl.learners.future_vae import FutureVAE
 from genrl.learners.latents import CategoricalLatent, GaussianLatent, StraightThroughLatent
+from genrl.learners.outcomes import Surprises
 from genrl.nets.trajectories import FutureTransformer, HistoryTransformer, PooledMLP
 
 MARKOV = {"net": SMALL, "future_net": partial(PooledMLP, width=32)}
@@ -25,6 +26,7 @@ LEARNERS = {
     "doc": partial(DoC, CategoricalLatent(4), **MARKOV),
     "doc-straight": partial(DoC, StraightThroughLatent(4), **MARKOV),
     "doc-gaussian": partial(DoC, GaussianLatent(3), **MARKOV, horizon=7, pairs=64),
+    "doc-surprises": partial(DoC, GaussianLatent(3), **MARKOV, horizon=7, outcome_net=Surprises),
     "doc-sequence": partial(DoC, GaussianLatent(4), **SEQUENCE),
     "future_vae": partial(FutureVAE, CategoricalLatent(4), **MARKOV),
     "future_vae-sequence": partial(FutureVAE, GaussianLatent(4), **SEQUENCE),
