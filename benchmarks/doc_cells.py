@@ -37,7 +37,7 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     place = PLACES[cell.environment]
     sizes = replace(SIZES[place.family], **cell.settings)
     learner = fitted(cell.arm, cell.environment, cell.seed, sizes)
-    policy = learner.policy(together=sizes.starts)
+    policy = acting(learner, sizes)
     played = play(policy, place, cell.seed, sizes)
     figures = {"return": played.mean, **predicted(policy, played.episodes)}
     if place.family == "bandit" and isinstance(learner, FutureConditioned):
@@ -114,6 +114,13 @@ def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> Agent:
     chosen = digest([code_digest(CODE), asdict(sizes)])[:16]
     learner: Any = load(artefact(SHARED, f"{where}-{arm}-{seed}-{chosen}", build) / "model.ckpt")
     return learner
+
+
+def acting(learner: Agent, sizes: Sizes) -> Policy:
+    """The policy of a learner, for all episodes at once."""
+    if isinstance(learner, FutureConditioned):
+        return learner.policy(follow=sizes.follow, together=sizes.starts)
+    return learner.policy(together=sizes.starts)
 
 
 def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:

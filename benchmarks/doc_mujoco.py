@@ -4,7 +4,8 @@
 sigma of 0.5; ``gain.*.METHOD`` is the paired gain of DoC over it, and ``data.ENV.NOISE`` the mean return of the data:
 150 episodes by equal shares of three stochastic actors (not D4RL's; see ``benchmarks/locomotion.py``) in the same
 noise, none of which knew any when it was trained. The Markov form, MLPs of the present state, with a latent of the
-next 20 steps; equal numbers of updates and batches for all arms.
+next 20 steps, chosen anew after 5; equal numbers of updates and batches for all arms. All act by the likeliest action:
+Decision Transformer and the clones, fitted by squared error, know no other.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ class Sizes:
         batch: of every update.
         starts: evaluation episodes.
         drawn: whether actions are drawn in them, or the likeliest taken.
+        follow: steps for which a latent is followed before the best is chosen anew; None for as many as it tells of.
     """
 
     trajectories: int
@@ -48,6 +49,7 @@ class Sizes:
     batch: int
     starts: int
     drawn: bool = True
+    follow: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS
 SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
-    "hopper": Sizes(trajectories=150, updates=2000, batch=64, starts=30, drawn=False),
+    "hopper": Sizes(trajectories=150, updates=2000, batch=64, starts=30, drawn=False, follow=5),
 }
 """Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
 
@@ -165,5 +167,5 @@ LEARNERS: dict[str, Makers] = {
     },
 }
 
-TRIED = {"doc": 88, "dt": 4, "no_term": 3, "future_vae": 9}
+TRIED = {"doc": 94, "dt": 4, "no_term": 3, "future_vae": 10}
 """Settings looked at for each arm; one where none stands here."""
