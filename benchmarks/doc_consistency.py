@@ -27,18 +27,18 @@ from genrl.evaluation.style import grid as panels
 
 SEEDS = range(5)
 ARMS = ("doc", "dt")
-FAMILIES = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS}
+PANELS = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS}
 
-OTHERS = [module.BENCHMARK for module in (doc_bandit, doc_frozenlake, doc_mujoco)]
+OTHERS = {"bandit": doc_bandit.BENCHMARK, "lake": doc_frozenlake.BENCHMARK, "hopper": doc_mujoco.BENCHMARK}
+"""Where the cells of a family of places may be stored already."""
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """What another benchmark has stored of the very same cell, or that of ``doc_cells``."""
-    for other in OTHERS:
-        store = CellStore(REPOSITORY / "benchmarks" / "cells" / other.name / "reported", other.fingerprint())
-        if (known := store.read(cell)) is not None:
-            return known
-    return doc_cells.compute(cell, workspace)
+    other = OTHERS[PLACES[cell.environment].family]
+    store = CellStore(REPOSITORY / "benchmarks" / "cells" / other.name / "reported", other.fingerprint())
+    known = store.read(cell)
+    return doc_cells.compute(cell, workspace) if known is None else known
 
 
 def aggregate(results: Results) -> dict[str, float]:
@@ -53,11 +53,11 @@ def aggregate(results: Results) -> dict[str, float]:
 
 
 def picture(results: Results) -> Figure:
-    """A panel for each family: obtained over expected return, a point for each environment and seed."""
-    families = {name: [where for where in places if where in results.environments] for name, places in FAMILIES.items()}
-    families = {name: places for name, places in families.items() if places}
-    figure, axes = panels(len(families), 4, 2.8, 2.8)
-    for panel, (name, places) in zip(axes, families.items(), strict=True):
+    """Obtained over expected return, a point for each environment and seed."""
+    shown = {name: [where for where in places if where in results.environments] for name, places in PANELS.items()}
+    shown = {name: places for name, places in shown.items() if places}
+    figure, axes = panels(len(shown), 4, 2.8, 2.8)
+    for panel, (name, places) in zip(axes, shown.items(), strict=True):
         _draw(panel, results, places)
         label(panel, x="expected return", y="obtained return", title=name)
     legend_below(figure, axes[0].collections)
@@ -65,7 +65,7 @@ def picture(results: Results) -> Figure:
 
 
 def _draw(axes: Axes, results: Results, places: Iterable[str]) -> None:
-    """One family."""
+    """One panel."""
     for arm, colour in colours(results.arms).items():
         expected, obtained = (
             np.concatenate([results.values(arm, key, where) for where in places]) for key in ("predicted", "return")
