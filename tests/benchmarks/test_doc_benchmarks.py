@@ -78,7 +78,7 @@ def test_data_that_teach_nothing_are_drawn_again():
     """Four episodes of nearly random walks on a lake of 64 cells: hardly ever does one arrive."""
     sizes = replace(SIZES["lake"], trajectories=4)
     for seed in range(3):
-        returns = doc_cells.data(LAKES["lake8-slip0-eps50"], seed, sizes).returns
+        returns = doc_cells.data("lake8-slip0-eps50", seed, sizes).returns
         assert returns.min() == 0 < returns.max()
 
 
