@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from toy_data import bandit, equal_weights, observations, random_walks, trainer, walks_data
+from toy_data import alone_and_together, bandit, equal_weights, observations, random_walks, trainer, walks_data
 from toy_returns import EXACT, LEARNERS, two_payments
 
 from genrl.data.alone import Alone
@@ -109,13 +109,7 @@ def test_actions_do_not_depend_on_how_many_environments_act(fitted):
 
 def test_environments_asked_together_act_as_alone_to_rounding(fitted):
     """Three of four at once, one of which begins anew on the way and so has another past than its neighbours."""
-    alone, together = fitted.policy(), fitted.policy(together=3)
-    for policy in (alone, together):
-        policy.reset(np.ones(COUNT, bool), np.arange(COUNT))
-    for step in range(STEPS):
-        if step == 2:
-            for policy in (alone, together):
-                policy.reset(np.arange(COUNT) == 1, np.full(COUNT, 77))
+    for step, (alone, together) in enumerate(alone_and_together(fitted, COUNT, STEPS)):
         np.testing.assert_allclose(live(together, step), live(alone, step), atol=1e-5)
     with pytest.raises(ConfigurationError, match="at least 1 environment together, not 0"):
         fitted.policy(together=0)

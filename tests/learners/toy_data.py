@@ -1,6 +1,8 @@
 """Small data sets whose best answers are known, and the list of learners that the general tests go through."""
 
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import lightning as L
@@ -9,6 +11,7 @@ import torch
 
 from genrl.data.arrays import from_arrays
 from genrl.data.episodes import Episodes
+from genrl.learners.agent import Agent
 from genrl.learners.bc import BC
 from genrl.learners.cql import CQL
 from genrl.learners.gcbc import GCBC
@@ -111,3 +114,17 @@ def trainer(folder, **settings) -> L.Trainer:
 
 def walks_data() -> EpisodesData:
     return EpisodesData(random_walks(), batch_size=16, val_fraction=0.2, val_batches=1, batches_per_epoch=10)
+
+
+def alone_and_together(learner: Agent, count: int, steps: int) -> Iterator[tuple[Any, Any]]:
+    """Before each step, two policies for ``count`` environments, the second asked for three at once.
+
+    The second environment begins anew at the third step, and so has another past than its neighbours.
+    """
+    pair = learner.policy(), learner.policy(together=3)
+    for step in range(steps):
+        beginning = np.arange(count) == 1 if step == 2 else np.full(count, step == 0)
+        if beginning.any():
+            for policy in pair:
+                policy.reset(beginning, np.arange(count) if step == 0 else np.full(count, 77))
+        yield pair
