@@ -147,9 +147,7 @@ CODE = [
     *files("benchmarks", "mbrcsl_cells", "stitch_settings"),
     *files("genrl/learners", "return_conditioned", "return_policy", "together", "returns"),
     *files("genrl/learners", "rvs", "decision_transformer"),
-    *files(
-        "genrl/learners", "cloning", "bc", "percent_bc", "critics", "td3bc", "iql", "squashed", "sac", "cql", "together"
-    ),
+    *files("genrl/learners", "cloning", "bc", "percent_bc", "critics", "td3bc", "iql", "squashed", "sac", "cql"),
     *files("genrl/nets", "mlp", "return_transformer"),
     *files("genrl/methods", "pessimistic_imagination"),
     *files("genrl/dynamics", "uncertainty"),

@@ -26,7 +26,7 @@ from genrl.learners.energy import Energy, contrast, reversed_gradient
 from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.latent_future import Net
 from genrl.learners.latents import CategoricalLatent, Latent
-from genrl.learners.outcomes import AsTheyCame, Outcome, OutcomeNet
+from genrl.learners.outcomes import AsTheyCame, OutcomeNet
 from genrl.nets.mlp import MLP
 from genrl.nets.trajectories import FutureNet, HistoryNet, PooledMLP, Present
 from genrl.training.spec import DataSpec
@@ -105,25 +105,24 @@ class DoC(FutureConditioned):
         """
         self.heat = self.temperature * max(0.0, 1 - 2 * self.updates / self.planned_steps())
 
-    def outcome(self, told: Told) -> Outcome:
-        """What came of each step."""
-        tau, mask = told.tau, told.tau.mask
-        history = self.energy.history(tau.states, tau.actions_before())
-        known = torch.cat((history, tau.actions), dim=-1)  # (B, K, H + A)
-        return self.outcomes(known[mask], tau.outcomes()[mask], tau.changes()[mask])
+    def known(self, tau: Trajectories) -> Tensor:
+        """(M, H + A) history and action of each of M steps, as f sees them."""
+        history = self.energy.history(tau.states, tau.actions_before())  # (B, K, H)
+        return torch.cat((history, tau.actions), dim=-1)[tau.mask]
 
-    def information(self, told: Told, outcome: Outcome, generator: torch.Generator) -> Tensor:
+    def information(self, told: Told, known: Tensor, seen: Tensor, generator: torch.Generator) -> Tensor:
         """() contrastive estimate of the information of latents about outcomes, in nats; f raises it, q lowers it."""
         chosen = torch.randperm(len(told.rows), generator=generator)[: self.pairs].to(told.rows)
         z, weight = (self.constrained(part)[:, told.rows[chosen]] for part in told.z)
-        f = self.energy(outcome.seen[chosen], self.latent.seen(z), outcome.known[chosen])  # (L, M, M)
+        f = self.energy(seen[chosen], self.latent.seen(z), known[chosen])  # (L, M, M)
         return (weight * contrast(f)).sum(0).mean()
 
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """The whole objective; its gradient is that of each player's own part."""
         divergence = self.latent.divergence(told.q.detach(), told.p).mean()
-        outcome = self.outcome(told)
-        information = self.information(told, outcome, generator)
+        known = self.known(told.tau)
+        outcome = self.outcomes(told.tau, known)
+        information = self.information(told, known, outcome.seen, generator)
         entropy = self.latent.entropy(told.q).sum() / len(told.rows)
         loss = told.nll + divergence + told.error + outcome.error - self.heat * entropy - information
         # the value is what q, pi, p and V minimise; the gradient that f raises the information by stays

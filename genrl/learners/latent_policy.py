@@ -181,8 +181,9 @@ class LatentPolicy:
             raise ConfigurationError(f"This policy remembers: reset it for {len(states)} environments before it acts.")
         training = learner.training
         learner.train(False)
-        wished = None if latent is None else self._wished(latent).to(states)
-        for slots in parties([slot for slot, run in enumerate(self.runs) if run.chooses], self.together):
+        due = [slot for slot, run in enumerate(self.runs) if run.chooses]
+        wished = self._wished(latent).to(states) if due and latent is not None else None
+        for slots in parties(due, self.together):
             self._choose(slots, states[slots], None if wished is None else wished[slots])
         nothing = states.new_zeros(codec.dim)
         seen = [(*run.see(state, nothing), run.followed) for run, state in zip(self.runs, states, strict=True)]
@@ -202,30 +203,32 @@ class LatentPolicy:
     def _choose(self, slots: list[int], s_0: Tensor, wished: Tensor | None) -> None:
         """Give the runs of n ``slots`` at s_0 (n, S) a latent to follow: the best, or that of ``wished`` (n, Z)."""
         model = self.learner.model
-        z = self._candidates(s_0, slots) if wished is None else wished[None]  # (K, n, Z)
+        z, rare = self._candidates(s_0, slots) if wished is None else (wished[None], None)  # (K, n, Z)
         V = model.V(z, s_0)  # noqa: N806 (K, n)
-        if self.least_mass and wished is None:
-            V = V.masked_fill(self._rare(s_0, z), -torch.inf)  # noqa: N806
+        if rare is not None:
+            V = V.masked_fill(rare, -torch.inf)  # noqa: N806
         worth = self.learner.returns.normalizer.denormalize(V.amax(0)[:, None])[:, 0]
         for row, (slot, best) in enumerate(zip(slots, V.argmax(0).tolist(), strict=True)):
             self.runs[slot].choose(z[best, row], float(worth[row]))
 
-    def _candidates(self, s_0: Tensor, slots: list[int]) -> Tensor:
-        """(K, n, Z) drawn from the prior by each episode's own numbers."""
+    def _candidates(self, s_0: Tensor, slots: list[int]) -> tuple[Tensor, Tensor | None]:
+        """(K, n, Z) drawn from the prior by each episode's own numbers, and (K, n) which of them have too little mass.
+
+        None where any mass will do.
+        """
         latent, p = self.learner.latent, self.learner.model.p(s_0)  # (n, Q)
         shape = (self.candidates, latent.size)
         noise = np.stack([self._generators[slot].standard_normal(shape, np.float32) for slot in slots], axis=1)
-        return latent.sample(p.expand(self.candidates, -1, -1), torch.from_numpy(noise).to(p))
-
-    def _rare(self, s_0: Tensor, z: Tensor) -> Tensor:
-        """(K, n) which latents (K, n, Z) have too little mass."""
-        rare = self.learner.latent.mass(self.learner.model.p(s_0), z) < self.least_mass
+        z = latent.sample(p.expand(self.candidates, -1, -1), torch.from_numpy(noise).to(p))
+        if not self.least_mass:
+            return z, None
+        rare = latent.mass(p, z) < self.least_mass
         if rare.all(0).any():
             raise ConfigurationError(
                 f"Not one of {self.candidates} latents drawn has a probability of {self.least_mass}: lower least_mass,"
                 " or draw more candidates."
             )
-        return rare
+        return z, rare
 
     def _wished(self, latent: Tensor) -> Tensor:
         size = self.learner.latent.size

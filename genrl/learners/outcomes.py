@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genrl.data.trajectories import Trajectories
 from genrl.learners.latent_future import Net
 
 LEAST = 0.05
@@ -25,22 +26,20 @@ class Outcome(NamedTuple):
     """Of M actions.
 
     Attributes:
-        known: (M, H + A) history and action.
         seen: (M, S + 1) what came of them, as the energy sees it.
         error: () what is minimised to see it so; its gradient leads to no posterior.
     """
 
-    known: Tensor
     seen: Tensor
     error: Tensor
 
 
 class Outcomes(nn.Module):
-    """Makes outcomes (M, S + 1) what the energy sees."""
+    """Makes the outcomes of actions what the energy sees."""
 
     @abstractmethod
-    def forward(self, known: Tensor, came: Tensor, changed: Tensor) -> Outcome:
-        """From (M, H + A) history and action, what came (r, s') and how things changed (r, s' - s), (M, S + 1) each."""
+    def forward(self, tau: Trajectories, known: Tensor) -> Outcome:
+        """From B trajectories of M steps in all, and what is known at each, history and action (M, H + A)."""
 
 
 OutcomeNet = Callable[[int, int, Net], Outcomes]
@@ -57,9 +56,9 @@ class AsTheyCame(Outcomes):
     def __init__(self, known_dim: int, outcome_dim: int, net: Net) -> None:
         super().__init__()
 
-    def forward(self, known: Tensor, came: Tensor, changed: Tensor) -> Outcome:
+    def forward(self, tau: Trajectories, known: Tensor) -> Outcome:
         """What came."""
-        return Outcome(known, came, came.new_zeros(()))
+        return Outcome(tau.outcomes()[tau.mask], known.new_zeros(()))
 
 
 class Surprises(Outcomes):
@@ -75,9 +74,10 @@ class Surprises(Outcomes):
         super().__init__()
         self.expected = net(known_dim, outcome_dim)
 
-    def forward(self, known: Tensor, came: Tensor, changed: Tensor) -> Outcome:
+    def forward(self, tau: Trajectories, known: Tensor) -> Outcome:
         """What was unforeseen of the change, and the squared error of what was expected, in units of its variance."""
+        changed = tau.changes()[tau.mask]  # (M, S + 1)
         spread = changed.std(0, correction=0)
         surprise = (changed - self.expected(known)) / torch.where(spread > 1e-6, spread, 1.0)
         seen = surprise.detach()
-        return Outcome(known, seen / seen.std(0, correction=0).clamp(min=LEAST), surprise.square().mean())
+        return Outcome(seen / seen.std(0, correction=0).clamp(min=LEAST), surprise.square().mean())

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from genrl.data.trajectories import Trajectories
 from genrl.learners.energy import Energy, contrast
 from genrl.learners.outcomes import AsTheyCame, Outcomes, Surprises
 from genrl.nets.mlp import MLP
@@ -15,32 +16,31 @@ from genrl.nets.trajectories import Present
 ROWS = 512
 
 
-def walk(seed: int) -> tuple[torch.Tensor, ...]:
-    """Known (s, a), what came (r, s'), what changed (r, s' - s), and (luck, a hint at it); s' = s + a + luck, r = 0."""
+def walk(seed: int) -> tuple[Trajectories, torch.Tensor, torch.Tensor]:
+    """Single steps s' = s + a + luck with reward 0, what is known of them, (s, a), and a hint at the luck."""
     generator = torch.Generator().manual_seed(seed)
     s, a = 4 * torch.rand(ROWS, 1, generator=generator) - 2, torch.rand(ROWS, 1, generator=generator)
     luck, error = 0.1 * torch.randn(2, ROWS, 1, generator=generator)
-    nothing = torch.zeros(ROWS, 1)
-    came, changed = (torch.cat((nothing, column), 1) for column in (s + a + luck, a + luck))
-    return torch.cat((s, a), 1), came, changed, luck + error
+    nothing, mask = torch.zeros(ROWS, 1), torch.ones(ROWS, 1, dtype=torch.bool)
+    tau = Trajectories(s[:, None], a[:, None], nothing, (s + a + luck)[:, None], nothing[:, 0], mask)
+    return tau, torch.cat((s, a), 1), luck + error
 
 
 def test_what_came_is_shown_as_it_came():
-    known, came, changed, _ = walk(0)
-    shown = AsTheyCame(2, 2, nn.Linear)(known, came, changed)
-    assert torch.equal(shown.seen, came)
-    assert torch.equal(shown.known, known)
+    tau, known, _ = walk(0)
+    shown = AsTheyCame(2, 2, nn.Linear)(tau, known)
+    assert torch.equal(shown.seen, torch.cat((tau.rewards, tau.next_states[:, 0]), 1))
     assert float(shown.error) == 0
 
 
-def expecting(rows: tuple[torch.Tensor, ...]) -> Surprises:
+def expecting(tau: Trajectories, known: torch.Tensor) -> Surprises:
     """What least squares let expect."""
     outcomes = Surprises(2, 2, nn.Linear)
     fit = torch.optim.LBFGS(outcomes.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure():
         fit.zero_grad()
-        error = outcomes(*rows[:3]).error
+        error = outcomes(tau, known).error
         error.backward()
         return error
 
@@ -49,9 +49,9 @@ def expecting(rows: tuple[torch.Tensor, ...]) -> Surprises:
 
 
 def test_surprises_are_the_standardised_residuals_of_least_squares():
-    known, came, changed, _ = walk(0)
-    outcomes = expecting((known, came, changed))
-    shown = outcomes(known, came, changed)
+    tau, known, _ = walk(0)
+    shown = expecting(tau, known)(tau, known)
+    changed = torch.cat((tau.rewards, tau.next_states[:, 0] - tau.states[:, 0]), 1)
     design = np.concatenate([known.numpy(), np.ones((ROWS, 1))], 1)
     residual = changed.numpy() - design @ np.linalg.lstsq(design, changed.numpy(), rcond=None)[0]
     np.testing.assert_allclose(shown.seen[:, 1], residual[:, 1] / residual[:, 1].std(), atol=1e-3)
@@ -67,9 +67,9 @@ def found(outcomes: Outcomes, told: bool) -> float:
     fit = torch.optim.Adam(energy.parameters(), 3e-3)
     estimates = []
     for step in range(400):
-        known, came, changed, hint = walk(step)
-        shown = outcomes(known, came, changed)
-        estimate = contrast(energy(shown.seen[:128], told * 10 * hint[None, :128], shown.known[:128])).mean()
+        tau, known, hint = walk(step)
+        seen = outcomes(tau, known).seen
+        estimate = contrast(energy(seen[:128], told * 10 * hint[None, :128], known[:128])).mean()
         fit.zero_grad()
         (-estimate).backward()
         fit.step()
@@ -79,7 +79,7 @@ def found(outcomes: Outcomes, told: bool) -> float:
 
 def test_surprises_tell_what_latents_know_of_luck_where_the_state_tells_outcomes_apart():
     """log(2) / 2 nats of luck, beside those of knowing where in a wide space one stands."""
-    surprises = expecting(walk(1000))
+    surprises = expecting(*walk(1000)[:2])
     ignorant, knowing = (found(surprises, told) for told in (False, True))
     assert ignorant == pytest.approx(0, abs=0.05)
     assert knowing == pytest.approx(math.log(2) / 2, abs=0.06)
