@@ -18,6 +18,13 @@ from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
 from genrl.data.ogbench_envs import OGBenchGoals, simulator
 
 Cell = tuple[int, int]
+
+
+def around(row: int, column: int) -> list[Cell]:
+    """The four cells beside one."""
+    return [(row - 1, column), (row, column - 1), (row + 1, column), (row, column + 1)]
+
+
 Draw = Callable[["Maze", Cell, np.random.Generator], Cell]
 """(maze, cell of the agent, generator) -> cell to go to."""
 
@@ -33,6 +40,8 @@ class Maze:
         self.centre = self._simulator.ij_to_xy
         self.free: list[Cell] = [(int(row), int(column)) for row, column in np.argwhere(~self.walls)]
         self.crossings = [cell for cell in self.free if not self._in_hallway(*cell)]
+        inbound = (self._simulator._teleport_info or {}).get("teleport_in_ijs", ())
+        self.teleports = frozenset((int(row), int(column)) for row, column in inbound)
         self.towards = cache(self._towards)
 
     def _in_hallway(self, row: int, column: int) -> bool:
@@ -45,12 +54,12 @@ class Maze:
         """(2,) centre of the next cell from ``here`` to ``goal``."""
         return self._simulator.get_oracle_subgoal(self.centre(here), self.centre(goal))[0]
 
-    def steps_from(self, start: Cell) -> dict[Cell, int]:
-        """The length of the shortest path, in cells, to every cell that can be reached."""
+    def steps_from(self, start: Cell, avoided: frozenset[Cell] = frozenset()) -> dict[Cell, int]:
+        """The length of the shortest path, in cells, to every cell that can be reached without those ``avoided``."""
         steps, frontier = {start: 0}, [start]
         for row, column in frontier:  # grows while it is read: breadth first
-            for cell in [(row - 1, column), (row, column - 1), (row + 1, column), (row, column + 1)]:
-                if not self.walls[cell] and cell not in steps:
+            for cell in around(row, column):
+                if not self.walls[cell] and cell not in avoided and cell not in steps:
                     steps[cell] = steps[row, column] + 1
                     frontier.append(cell)
         return steps
@@ -68,8 +77,8 @@ def any_crossing(maze: Maze, here: Cell, generator: np.random.Generator) -> Cell
 
 def four_cells_away(maze: Maze, here: Cell, generator: np.random.Generator) -> Cell:
     """A cell at the end of a shortest path of four steps; the agent's own where there is none."""
-    around = [cell for cell, steps in maze.steps_from(here).items() if steps == 4] or [here]
-    return around[generator.integers(len(around))]
+    there = [cell for cell, steps in maze.steps_from(here).items() if steps == 4] or [here]
+    return there[generator.integers(len(there))]
 
 
 class MazeOracle:

@@ -13,6 +13,7 @@ from genrl.data.bandit import Misled
 from genrl.data.construction import Uniform
 from genrl.data.errors import CheckpointError, ConfigurationError, UnsupportedSpaceError
 from genrl.data.journeys import expert, journeys
+from genrl.data.maze_guide import guide
 from genrl.data.maze_oracle import navigate, stitch
 from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
@@ -58,6 +59,7 @@ NAMED: dict[str, Maker] = {
     "waypoint": WaypointPolicy.for_env,
     "plan": PlanOracle.for_env,
     "navigate": navigate,
+    "guide": guide,
     "stitch": stitch,
     "journeys": journeys,
     "expert": expert,
