@@ -10,9 +10,8 @@ import numpy as np
 
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
-from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
-from genrl.data.maze_oracle import Cell, Maze, around
-from genrl.data.ogbench_envs import OGBenchGoals
+from genrl.data.errors import ConfigurationError
+from genrl.data.maze_oracle import Cell, Maze, around, maze_of, noisy_steps
 
 
 class MazeGuide:
@@ -49,11 +48,8 @@ class MazeGuide:
         if conditions is not None:
             conditions.require("MazeGuide", set(), batch=len(positions))
         goals = np.asarray(observations["desired_goal"], np.float64)
-        away = np.array([self._aim(*pair) for pair in zip(positions, goals, strict=True)]) - positions
-        actions = away / (np.linalg.norm(away, axis=-1, keepdims=True) + 1e-6)
-        if not deterministic:
-            actions = actions + self.noise * self._generators.draw(lambda generator: generator.standard_normal(2))
-        return np.clip(actions, -1, 1).astype(np.float32)
+        aims = np.array([self._aim(*pair) for pair in zip(positions, goals, strict=True)])
+        return noisy_steps(aims - positions, self.noise, self._generators, deterministic)
 
     def _aim(self, position: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """(2,) the centre of the next cell, in its own cell the goal itself; without a way, one's own centre."""
@@ -72,8 +68,5 @@ def guide(env: gym.Env, through_teleports: bool = True, noise: float = 0.5) -> M
         UnsupportedSpaceError: this is no maze of OGBench's.
         ConfigurationError: the noise is negative.
     """
-    inner = env.unwrapped
-    if not isinstance(inner, OGBenchGoals) or not hasattr(inner.simulator, "get_oracle_subgoal"):
-        raise UnsupportedSpaceError(f"MazeGuide goes through genrl/pointmaze-teleport-v0 and its like, not {env}.")
-    maze = Maze(inner.env_id)
+    maze = maze_of(env, "MazeGuide")
     return MazeGuide(maze, frozenset() if through_teleports else maze.teleports, noise)

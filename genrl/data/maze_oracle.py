@@ -18,15 +18,13 @@ from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
 from genrl.data.ogbench_envs import OGBenchGoals, simulator
 
 Cell = tuple[int, int]
+Draw = Callable[["Maze", Cell, np.random.Generator], Cell]
+"""(maze, cell of the agent, generator) -> cell to go to."""
 
 
 def around(row: int, column: int) -> list[Cell]:
     """The four cells beside one."""
     return [(row - 1, column), (row, column - 1), (row + 1, column), (row, column + 1)]
-
-
-Draw = Callable[["Maze", Cell, np.random.Generator], Cell]
-"""(maze, cell of the agent, generator) -> cell to go to."""
 
 
 class Maze:
@@ -68,6 +66,26 @@ class Maze:
         """(2,) a place in the cell, as OGBench scatters starts and goals."""
         spread = self._simulator._noise * self._simulator._maze_unit / 4
         return np.array(self.centre(cell)) + generator.uniform(-spread, spread, 2)
+
+
+def maze_of(env: gym.Env, policy: str) -> Maze:
+    """The maze of ``env``, for a policy of this name.
+
+    Raises:
+        UnsupportedSpaceError: it is no maze of OGBench's.
+    """
+    inner = env.unwrapped
+    if not isinstance(inner, OGBenchGoals) or not hasattr(inner.simulator, "get_oracle_subgoal"):
+        raise UnsupportedSpaceError(f"{policy} drives genrl/pointmaze-teleport-v0 and its like, not {env}.")
+    return Maze(inner.env_id)
+
+
+def noisy_steps(away: np.ndarray, noise: float, generators: EpisodeGenerators, deterministic: bool) -> np.ndarray:
+    """(B, 2) float32 steps in [-1, 1], of length 1 along ``away`` (B, 2) before the noise on them."""
+    actions = away / (np.linalg.norm(away, axis=-1, keepdims=True) + 1e-6)
+    if not deterministic:
+        actions = actions + noise * generators.draw(lambda generator: generator.standard_normal(2))
+    return np.clip(actions, -1, 1).astype(np.float32)
 
 
 def any_crossing(maze: Maze, here: Cell, generator: np.random.Generator) -> Cell:
@@ -115,11 +133,7 @@ class MazeOracle:
             conditions.require("MazeOracle", set(), batch=len(positions))
         slots = iter(range(len(positions)))
         aims = self._generators.draw(lambda generator: self._aim(next(slots), positions, generator))
-        away = aims - positions
-        actions = away / (np.linalg.norm(away, axis=-1, keepdims=True) + 1e-6)
-        if not deterministic:
-            actions = actions + self.noise * self._generators.draw(lambda generator: generator.standard_normal(2))
-        return np.clip(actions, -1, 1).astype(np.float32)
+        return noisy_steps(aims - positions, self.noise, self._generators, deterministic)
 
     def _aim(self, slot: int, positions: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """(2,) where to go next in one environment, after a new goal where one is due."""
@@ -132,10 +146,7 @@ class MazeOracle:
 
 
 def _for_env(first: Draw, following: Draw | None, env: gym.Env, noise: float = 0.5) -> MazeOracle:
-    inner = env.unwrapped
-    if not isinstance(inner, OGBenchGoals) or not hasattr(inner.simulator, "get_oracle_subgoal"):
-        raise UnsupportedSpaceError(f"MazeOracle drives genrl/pointmaze-medium-v0 and its like, not {env}.")
-    return MazeOracle(Maze(inner.env_id), first, following, noise)
+    return MazeOracle(maze_of(env, "MazeOracle"), first, following, noise)
 
 
 navigate = partial(_for_env, any_crossing, any_crossing)

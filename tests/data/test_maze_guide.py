@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from scipy.sparse.csgraph import shortest_path
+from mazes import lengths_of_paths
 
 from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
@@ -16,6 +16,7 @@ from genrl.data.maze_guide import MazeGuide, guide
 from genrl.data.maze_oracle import Maze
 from genrl.evaluation.policies import make_policy
 
+pytest.importorskip("ogbench")
 MEDIUM, TELEPORT = "genrl/pointmaze-medium-v0", "genrl/pointmaze-teleport-v0"
 
 
@@ -25,17 +26,11 @@ def cells_on_the_way(maze, episode):
     return [cell for index, cell in enumerate(cells) if index == 0 or cell != cells[index - 1]]
 
 
-def lengths_of_paths(maze, avoided=()):
-    """scipy's lengths of the shortest paths, by the numbers of two free cells."""
-    free = [cell for cell in maze.free if cell not in avoided]
-    adjacent = [[abs(r - s) + abs(c - d) == 1 for s, d in free] for r, c in free]
-    return free, shortest_path(np.array(adjacent, float), unweighted=True)
-
-
 @pytest.mark.parametrize(("env_id", "through"), [(MEDIUM, True), (TELEPORT, False)])
 def test_without_noise_it_takes_a_shortest_path_to_the_goal(env_id, through):
     policy = guide(make_env(env_id), through, noise=0.0)
-    free, steps = lengths_of_paths(policy.maze, policy.avoided)
+    free = [cell for cell in policy.maze.free if cell not in policy.avoided]
+    steps = lengths_of_paths(free)
     played = collect(env_id, policy, 8, 0, num_envs=4)
     assert played.returns.tolist() == [1.0] * 8
     for episode in played:

@@ -6,8 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from mazes import lengths_of_paths
 from numpy.testing import assert_allclose
-from scipy.sparse.csgraph import shortest_path
 
 from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
@@ -112,8 +112,7 @@ def test_navigation_goes_from_crossing_to_crossing(maze):
 def test_stitching_ends_four_cells_from_the_start(maze):
     played = play("pointmaze-medium-stitch", 4000, seed=1)
     assert played.lengths.tolist() == [200] * 20
-    adjacent = [[abs(r - s) + abs(c - d) == 1 for s, d in maze.free] for r, c in maze.free]
-    distance = shortest_path(np.array(adjacent, float), unweighted=True)  # scipy's own search
+    distance = lengths_of_paths(maze.free)
     ends = [[maze.free.index(maze.cell(e.observations["observation"][at].numpy())) for at in (0, -1)] for e in played]
     gone = [distance[start, end] for start, end in ends]
     assert np.mean(np.array(gone) == 4) > 0.8  # the rest were pushed over a border by the noise at the end
