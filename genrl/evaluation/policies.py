@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from genrl.data.maze_oracle import navigate, stitch
 from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.policy import Policy
+from genrl.data.relay import Relay
 from genrl.data.spaces import leaf_spaces
 from genrl.data.value_iteration import ValueIteration
 from genrl.data.waypoint import WaypointPolicy
@@ -54,12 +55,24 @@ def actor_policy(env: gym.Env, path: str, **options: Any) -> Policy:
     return ActorPolicy.load(path, **options)
 
 
+def relay(env: gym.Env, members: Sequence[str], every: float = 25.0) -> Relay:
+    """Policies that take turns, by their names or files; see ``Relay``.
+
+    Raises:
+        ConfigurationError: the members are no list, or one of them cannot be made.
+    """
+    if isinstance(members, str):
+        raise ConfigurationError(f"The members of a relay are a list of policies, not '{members}': write [{members}].")
+    return Relay([make_policy(member, env) for member in members], env.action_space, every)
+
+
 NAMED: dict[str, Maker] = {
     "random": lambda env: RandomPolicy(env.action_space),
     "waypoint": WaypointPolicy.for_env,
     "plan": PlanOracle.for_env,
     "navigate": navigate,
     "guide": guide,
+    "relay": relay,
     "stitch": stitch,
     "journeys": journeys,
     "expert": expert,
