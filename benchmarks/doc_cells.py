@@ -131,7 +131,7 @@ def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
 
 CODE = [
     *files("benchmarks", "doc_cells", "doc_settings", "doc_ablations"),
-    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "return_windows", "trajectories"),
+    *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "relay", "return_windows", "trajectories"),
     *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),
     *files("genrl/learners", "doc", "future_vae", "future_conditioned", "latent_future", "latent_policy", "latents"),

@@ -17,6 +17,7 @@ from benchmarks.doc_ablations import OppositeSign, RandomPosterior
 from benchmarks.locomotion import actor
 from genrl.data.bandit import Misled
 from genrl.data.policy import Policy
+from genrl.data.relay import Relay
 from genrl.data.value_iteration import ValueIteration
 from genrl.learners.agent import Agent
 from genrl.learners.bc import BC
@@ -91,10 +92,23 @@ def cliff(epsilon: float) -> Place:
     return Place("lake", "CliffWalkingSlippery-v1", settings, [partial(ValueIteration.for_env, epsilon=epsilon)])
 
 
+ACTORS = tuple(f"hopper_{name}" for name in ("ppo", "sac", "tqc"))
+"""That noise harms more or less."""
+
+
 def hopper(sigma: float) -> Place:
-    """Hopper with noise on its actions, by actors that noise harms more or less."""
-    behaviours = [lambda env, name=name: actor(f"hopper_{name}") for name in ("ppo", "sac", "tqc")]
-    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, behaviours)
+    """Hopper with noise on its actions, by three actors that take turns within an episode."""
+
+    def turns(env: gym.Env) -> Relay:
+        return Relay([actor(name) for name in ACTORS], env.action_space, every=25)
+
+    return Place("hopper", "genrl/NoisyHopper-v5", {"sigma": sigma}, [turns])
+
+
+def hopper_alone(sigma: float) -> Place:
+    """The same where each of them acts for whole episodes."""
+    behaviours = [lambda env, name=name: actor(name) for name in ACTORS]
+    return Place("hopper_alone", "genrl/NoisyHopper-v5", {"sigma": sigma}, behaviours)
 
 
 BANDITS = {f"p{100 * p:02.0f}": bandit(p) for p in CHANCES}
@@ -105,13 +119,15 @@ LAKES = {
     for epsilon in EPSILONS
 }
 HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
+HOPPERS_ALONE = {f"hopper_alone-noise{100 * sigma:.0f}": hopper_alone(sigma) for sigma in NOISES}
 CLIFFS = {f"cliff-eps{100 * epsilon:.0f}": cliff(epsilon) for epsilon in (0.1, 0.3)}
-PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS
+PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS | HOPPERS_ALONE
 
 SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
-    "hopper": Sizes(trajectories=150, updates=2000, batch=64, starts=30, drawn=False, follow=5),
+    "hopper": Sizes(trajectories=600, updates=5000, batch=64, starts=50, drawn=False, follow=5),
+    "hopper_alone": Sizes(trajectories=150, updates=2000, batch=64, starts=30, drawn=False, follow=5),
 }
 """Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
 
@@ -157,15 +173,18 @@ TABULAR: Makers = {
 }
 """DoC, its nearest baseline, and what it is without one of its parts."""
 
+CONTINUOUS: Makers = {
+    "doc": partial(DoC, **GAUSSIAN, energy_lr=1e-3, temperature=0.0, outcome_net=Surprises),
+    "future_vae": partial(FutureVAE, **GAUSSIAN, beta=0.1),
+    **baselines(LARGE, width=64, layers=2, context=10),
+}
+
 LEARNERS: dict[str, Makers] = {
     "bandit": TABULAR | baselines(SMALL, width=32, layers=2, context=1),
     "lake": TABULAR | baselines(SMALL, width=32, layers=2, context=5),
-    "hopper": baselines(LARGE, width=64, layers=2, context=10)
-    | {
-        "doc": partial(DoC, **GAUSSIAN, energy_lr=1e-3, temperature=0.0, outcome_net=Surprises),
-        "future_vae": partial(FutureVAE, **GAUSSIAN, beta=0.1),
-    },
+    "hopper": CONTINUOUS,
+    "hopper_alone": CONTINUOUS,
 }
 
-TRIED = {"doc": 102, "dt": 4, "no_term": 3, "future_vae": 11}
+TRIED = {"doc": 115, "dt": 10, "no_term": 3, "future_vae": 20, "percent_bc": 5}
 """Settings looked at for each arm; one where none stands here."""
