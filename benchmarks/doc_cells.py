@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
 from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
+from benchmarks.information import conditional_information
 from benchmarks.stitch_models import files
 from genrl.data.collect import collect
 from genrl.data.environments import make_env
@@ -66,20 +66,8 @@ def told(learner: FutureConditioned, episodes: Episodes) -> dict[str, float]:
     tau = sampler.fetch(torch.arange(len(sampler)))
     with torch.inference_mode():
         q = learner.tell(tau, generator(0)).q
-    information = conditional_information(q.softmax(-1), episodes.actions[""], episodes.rewards)
+    information = conditional_information(q.softmax(-1), episodes.actions[""].long(), episodes.rewards.long())
     return {"latents": float(learner.latent.in_use(q)), "mi": float(information)}
-
-
-def conditional_information(q: Tensor, actions: Tensor, rewards: Tensor) -> Tensor:
-    """() I(r; z | a) in nats, for the probabilities (N, Z) of latents given each of N draws of two arms.
-
-    By counting alone, from the distribution of arm, reward and latent in the data.
-    """
-    joint = torch.zeros(4, q.shape[1], dtype=torch.float64)
-    joint = joint.index_add(0, 2 * actions.long() + rewards.long(), q.double()).view(2, 2, -1) / len(q)  # a, r, z
-    given = joint.sum((1, 2), keepdim=True), joint.sum(2, keepdim=True), joint.sum(1, keepdim=True)
-    terms = torch.special.xlogy(joint, joint * given[0]) - torch.special.xlogy(joint, given[1] * given[2])
-    return terms.sum()
 
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another
@@ -130,7 +118,7 @@ def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
 
 
 CODE = [
-    *files("benchmarks", "doc_cells", "doc_settings", "doc_ablations"),
+    *files("benchmarks", "doc_cells", "doc_settings", "doc_ablations", "information"),
     *files("genrl/data", "bandit", "value_iteration", "noisy_actions", "relay", "return_windows", "trajectories"),
     *files("genrl/learners", "return_conditioned", "return_policy", "returns", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "heads"),

@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_mujoco
+from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_luck, doc_mujoco
 from benchmarks.cells import Cell, CellStore
-from benchmarks.doc_cells import compute, conditional_information
+from benchmarks.doc_cells import compute
 from benchmarks.doc_settings import BANDITS, HOPPERS, HOPPERS_ALONE, LAKES, LEARNERS, PLACES, SIZES
+from benchmarks.information import conditional_information, dealt_anew
 from benchmarks.results import Results
 from benchmarks.runner import result_file
 from benchmarks.table import markdown
@@ -19,7 +20,7 @@ from genrl.data.value_iteration import Tables
 from genrl.evaluation.statistics import interquartile_mean
 
 TINY = {"trajectories": 30, "updates": 2, "batch": 8, "starts": 3}
-BENCHMARKS = [module.BENCHMARK for module in (doc_bandit, doc_frozenlake, doc_consistency, doc_mujoco)]
+BENCHMARKS = [module.BENCHMARK for module in (doc_bandit, doc_frozenlake, doc_consistency, doc_mujoco, doc_luck)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,6 +95,44 @@ def test_what_latents_tell_of_the_luck_is_counted(p):
         assert conditional_information(nothing, actions, rewards).item() == pytest.approx(0, abs=1e-9)
     half = (told_all + 1 / 3) / 2
     assert 0 < conditional_information(half, actions, rewards) < entropy([p, 1 - p])
+
+
+def test_outcomes_dealt_anew_keep_to_their_causes_and_tell_nothing():
+    generator = torch.Generator().manual_seed(0)
+    causes = torch.randint(5, (20_000,), generator=generator)
+    outcomes = 3 * causes + torch.randint(3, causes.shape, generator=generator)  # each cause has three of its own
+    anew = dealt_anew(causes, outcomes, generator)
+    for cause in range(5):
+        there = causes == cause
+        assert torch.equal(anew[there].sort().values, outcomes[there].sort().values)
+    told = torch.nn.functional.one_hot(outcomes % 3)
+    assert conditional_information(told, causes, outcomes).item() == pytest.approx(np.log(3), abs=1e-3)
+    assert conditional_information(told, causes, anew).item() == pytest.approx(0, abs=1e-3)
+
+
+def test_what_the_ice_does_is_what_its_table_says():
+    """On ice with a slip of 2/3, an action leads to three sides alike: log 3, or less beside an edge."""
+    where = "lake8-slip67-eps50"
+    episodes = doc_cells.data(where, 0, replace(SIZES["lake"], trajectories=200))
+    causes, outcomes = doc_luck.steps(episodes)
+    assert torch.equal(causes % 4, episodes.actions[""].long())
+    table = make_env(LAKES[where].env, LAKES[where].settings).unwrapped.P
+    for cause, outcome in zip(causes.tolist()[:500], outcomes.tolist()[:500], strict=True):
+        assert outcome in {following for _, following, _, _ in table[cause // 4][cause % 4]}
+    sure = torch.nn.functional.one_hot(outcomes)
+    assert 0.9 * np.log(3) < conditional_information(sure, causes, outcomes) <= np.log(3)
+
+
+def test_luck_told_of_lakes():
+    def value(cell):
+        return {"nats": 0.1 * (1 + doc_luck.ARMS.index(cell.arm)) + 0.01 * cell.seed, "ice": 1.0}
+
+    results = made_up(doc_luck.BENCHMARK.cells, value)
+    figures = doc_luck.aggregate(results)
+    assert figures["iqm.lake8.slip67.eps50.future_vae"] == pytest.approx(0.32)
+    assert figures["ice.lake8.slip33.eps30"] == 1.0
+    assert "| lake8.slip33.eps70 | " in markdown(result_file(doc_luck.BENCHMARK, results))
+    assert len(doc_luck.picture(results).axes) == 6
 
 
 def test_gaps_on_the_bandit():
