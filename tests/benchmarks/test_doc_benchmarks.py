@@ -11,7 +11,7 @@ from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, d
 from benchmarks.cells import Cell, CellStore
 from benchmarks.doc_cells import compute
 from benchmarks.doc_settings import BANDITS, HOPPERS, HOPPERS_ALONE, LAKES, LEARNERS, PLACES, SIZES
-from benchmarks.information import conditional_information, dealt_anew
+from benchmarks.information import conditional_information, dealt_anew, foreseen
 from benchmarks.results import Results
 from benchmarks.runner import result_file
 from benchmarks.table import markdown
@@ -123,16 +123,27 @@ def test_what_the_ice_does_is_what_its_table_says():
     assert 0.9 * np.log(3) < conditional_information(sure, causes, outcomes) <= np.log(3)
 
 
-def test_luck_told_of_lakes():
+def test_what_is_foreseen_is_what_was_told_of_the_noise():
+    """y = sin x + noise, of which half the variance is told, or none."""
+    generator = torch.Generator().manual_seed(0)
+    x, luck, more, nothing = torch.randn(4, 4000, 1, generator=generator)
+    outcomes = x.sin() + (luck + more) / 2
+    for told, share in ((luck, 0.5), (nothing, 0.0)):
+        assert foreseen(told, x, outcomes, generator, updates=300) == pytest.approx(share, abs=0.08)
+
+
+def test_luck_told_where_there_is_luck():
     def value(cell):
-        return {"nats": 0.1 * (1 + doc_luck.ARMS.index(cell.arm)) + 0.01 * cell.seed, "ice": 1.0}
+        return {"told": 0.1 * (1 + doc_luck.ON_ICE.index(cell.arm)) + 0.01 * cell.seed, "is": 1.0}
 
     results = made_up(doc_luck.BENCHMARK.cells, value)
     figures = doc_luck.aggregate(results)
-    assert figures["iqm.lake8.slip67.eps50.future_vae"] == pytest.approx(0.32)
-    assert figures["ice.lake8.slip33.eps30"] == 1.0
-    assert "| lake8.slip33.eps70 | " in markdown(result_file(doc_luck.BENCHMARK, results))
-    assert len(doc_luck.picture(results).axes) == 6
+    assert figures["iqm.lake8.slip67.eps50.no_term"] == pytest.approx(0.22)
+    assert figures["iqm.hopper.noise100.future_vae"] == pytest.approx(0.32)
+    assert figures["ice.lake8.slip67.eps30"] == 1.0
+    assert "| lake8.slip67.eps70 | " in markdown(result_file(doc_luck.BENCHMARK, results))
+    titles = [panel.get_title(loc="left") for panel in doc_luck.picture(results).axes]
+    assert "hopper, noise100" in titles
 
 
 def test_gaps_on_the_bandit():
