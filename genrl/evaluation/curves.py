@@ -107,6 +107,7 @@ def _draw_bars(axes: Axes, arms: Mapping[str, Interval], digits: int, shades: Ma
     """One bar an arm, names on the left."""
     tidy(axes)
     axes.grid(axis="y", visible=False)
+    axes.locator_params(axis="x", nbins=5)  # more would run into one another where numbers are long
     for row, (arm, interval) in enumerate(arms.items()):
         colour = shades[arm]
         axes.barh(row, interval.value, height=0.62, color=colour, alpha=0.8)
