@@ -5,7 +5,8 @@ led, given state and action: I(s'; z | s, a) in nats, interquartile mean over se
 the data that the learner was fitted to, less what is counted when the next states are dealt anew among the stretches
 that begin with the same state and action; ``ice.SIZE.SLIP.EPSILON`` is all that there is to tell, H(s' | s, a). On
 Hopper, with noise on its actions, ``iqm.hopper.noise100.METHOD`` is the share of the variance of s' - s that a network
-cannot foresee from s and a, and can from the latent beside them, on episodes that it was not fitted to.
+cannot foresee from s and a, and can from the latent beside them, on episodes that it was not fitted to;
+``noise.hopper.noise100`` is the same where s' itself is told, for what such a network can find.
 
 The learners are those of ``doc_frozenlake`` and ``doc_mujoco``; what they return is there. ``no_term`` is DoC without
 its constraint.
@@ -42,7 +43,7 @@ NOISY = ["hopper-noise100"]
 
 
 def compute(cell: Cell, workspace: Path) -> Mapping[str, float]:
-    """``told`` of luck by the latents of a fitted learner, and on ice how much there ``is``."""
+    """``told`` of luck by the latents of a fitted learner, and how much there ``is`` to tell."""
     sizes = replace(SIZES[PLACES[cell.environment].family], **cell.settings)
     episodes = doc_cells.data(cell.environment, cell.seed, sizes)
     learner: Any = doc_cells.fitted(cell.arm, cell.environment, cell.seed, sizes)
@@ -65,7 +66,8 @@ def in_noise(learner: FutureConditioned, episodes: Episodes, luck: torch.Generat
     every = -(-episodes.num_transitions // ROWS)
     told = tell(learner, episodes, torch.arange(0, episodes.num_transitions, every))
     causes = torch.cat((told.tau.states[:, 0], told.tau.actions[:, 0]), dim=1)
-    return {"told": foreseen(told.z.z[0], causes, told.tau.changes()[:, 0, 1:], luck)}
+    found = [foreseen(z, causes, told.tau.changes()[:, 0, 1:], luck) for z in (told.z.z[0], told.tau.next_states[:, 0])]
+    return dict(zip(("told", "is"), found, strict=True))
 
 
 ROWS = 40_000
@@ -90,8 +92,7 @@ def aggregate(results: Results) -> dict[str, float]:
         name = where.replace("-", ".")
         for arm in arms(where):
             figures |= results.scores(arm, "told", where, f"{name}.{arm}")
-        if where in SLIPPERY:
-            figures[f"ice.{name}"] = results.summary("doc", "is", where).value
+        figures[f"{'ice' if where in SLIPPERY else 'noise'}.{name}"] = results.summary("doc", "is", where).value
     return figures
 
 

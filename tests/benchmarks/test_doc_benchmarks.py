@@ -140,7 +140,7 @@ def test_luck_told_where_there_is_luck():
     figures = doc_luck.aggregate(results)
     assert figures["iqm.lake8.slip67.eps50.no_term"] == pytest.approx(0.22)
     assert figures["iqm.hopper.noise100.future_vae"] == pytest.approx(0.32)
-    assert figures["ice.lake8.slip67.eps30"] == 1.0
+    assert figures["ice.lake8.slip67.eps30"] == figures["noise.hopper.noise100"] == 1.0
     assert "| lake8.slip67.eps70 | " in markdown(result_file(doc_luck.BENCHMARK, results))
     titles = [panel.get_title(loc="left") for panel in doc_luck.picture(results).axes]
     assert "hopper, noise100" in titles
