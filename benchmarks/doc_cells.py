@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.cells import REPOSITORY, Cell, artefact, code_digest, digest
 from benchmarks.doc_settings import LEARNERS, PLACES, SIZES, Place, Sizes
@@ -20,7 +21,7 @@ from genrl.data.policy import Policy
 from genrl.data.randomness import generator
 from genrl.evaluation.evaluate import Evaluation, evaluate
 from genrl.learners.agent import Agent
-from genrl.learners.future_conditioned import FutureConditioned
+from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.return_policy import ReturnPolicy
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
@@ -62,12 +63,15 @@ def predicted(policy: Policy, played: Episodes) -> dict[str, float]:
 
 def told(learner: FutureConditioned, episodes: Episodes) -> dict[str, float]:
     """How many ``latents`` are in use, and ``mi``, what they tell of a bandit's luck."""
-    sampler = learner.sampler(episodes)
-    tau = sampler.fetch(torch.arange(len(sampler)))
-    with torch.inference_mode():
-        q = learner.tell(tau, generator(0)).q
+    q = tell(learner, episodes, torch.arange(episodes.num_transitions)).q
     information = conditional_information(q.softmax(-1), episodes.actions[""].long(), episodes.rewards.long())
     return {"latents": float(learner.latent.in_use(q)), "mi": float(information)}
+
+
+def tell(learner: FutureConditioned, episodes: Episodes, rows: Tensor) -> Told:
+    """What the learner makes of the stretches that begin at the transitions ``rows``."""
+    with torch.inference_mode():
+        return learner.tell(learner.sampler(episodes).fetch(rows).trimmed(), generator(0))
 
 
 @lru_cache(maxsize=1)  # the arms of a seed follow one another

@@ -34,12 +34,14 @@ from benchmarks.stitch_models import files
 from genrl.data.episodes import Episodes
 from genrl.data.randomness import generator
 from genrl.evaluation.curves import panels_of_bars
-from genrl.learners.future_conditioned import FutureConditioned, Told
+from genrl.learners.future_conditioned import FutureConditioned
 
 SEEDS = range(5)
 ON_ICE, IN_NOISE = ("doc", "no_term", "future_vae"), ("doc", "future_vae")
 SLIPPERY = [where for where in LAKES if where.startswith("lake8-slip67")]
 NOISY = ["hopper-noise100"]
+ROWS = 40_000
+"""Stretches that a network is fitted to foresee, and tried on, at most."""
 
 
 def compute(cell: Cell, workspace: Path) -> Mapping[str, float]:
@@ -53,7 +55,7 @@ def compute(cell: Cell, workspace: Path) -> Mapping[str, float]:
 
 def on_ice(learner: FutureConditioned, episodes: Episodes, luck: torch.Generator) -> dict[str, float]:
     """By counting."""
-    q = tell(learner, episodes, torch.arange(episodes.num_transitions)).q.softmax(-1)
+    q = doc_cells.tell(learner, episodes, torch.arange(episodes.num_transitions)).q.softmax(-1)
     causes, outcomes = steps(episodes)
     anew = dealt_anew(causes, outcomes, luck)
     told = conditional_information(q, causes, outcomes) - conditional_information(q, causes, anew)
@@ -64,19 +66,10 @@ def on_ice(learner: FutureConditioned, episodes: Episodes, luck: torch.Generator
 def in_noise(learner: FutureConditioned, episodes: Episodes, luck: torch.Generator) -> dict[str, float]:
     """By what a network foresees, of at most ``ROWS`` stretches."""
     every = -(-episodes.num_transitions // ROWS)
-    told = tell(learner, episodes, torch.arange(0, episodes.num_transitions, every))
+    told = doc_cells.tell(learner, episodes, torch.arange(0, episodes.num_transitions, every))
     causes = torch.cat((told.tau.states[:, 0], told.tau.actions[:, 0]), dim=1)
     found = [foreseen(z, causes, told.tau.changes()[:, 0, 1:], luck) for z in (told.z.z[0], told.tau.next_states[:, 0])]
     return dict(zip(("told", "is"), found, strict=True))
-
-
-ROWS = 40_000
-
-
-def tell(learner: FutureConditioned, episodes: Episodes, rows: Tensor) -> Told:
-    """What the learner makes of the stretches that begin at ``rows``."""
-    with torch.inference_mode():
-        return learner.tell(learner.sampler(episodes).fetch(rows).trimmed(), generator(0))
 
 
 def steps(episodes: Episodes) -> tuple[Tensor, Tensor]:
