@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from benchmarks import doc_bandit, doc_cells, doc_frozenlake, doc_mujoco
 from benchmarks.cells import REPOSITORY, Cell, CellStore, grid
 from benchmarks.doc_cells import CODE
-from benchmarks.doc_settings import BANDITS, CLIFFS, HOPPERS, HOPPERS_ALONE, LAKES, PLACES, SIZES, TRIED
+from benchmarks.doc_settings import BANDITS, CLIFFS, HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, LAKES, PLACES, SIZES, TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.style import FAINT, colours, label, legend_below
@@ -27,13 +27,14 @@ from genrl.evaluation.style import grid as panels
 
 SEEDS = range(5)
 ARMS = ("doc", "dt")
-PANELS = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS | HOPPERS_ALONE}
+PANELS = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD}
 
 OTHERS = {
     "bandit": doc_bandit.BENCHMARK,
     "lake": doc_frozenlake.BENCHMARK,
     "hopper": doc_mujoco.BENCHMARK,
     "hopper_alone": doc_mujoco.BENCHMARK,
+    "hopper_bold": doc_mujoco.BENCHMARK,
 }
 """Where the cells of a family of places may be stored already."""
 

@@ -85,16 +85,19 @@ def bars(arms: Mapping[str, Interval], unit: str, reference: float | None = None
     return picture
 
 
-def panels_of_bars(panels: Mapping[str, Mapping[str, Interval]], unit: str, digits: int = 1) -> Picture:
+def panels_of_bars(
+    panels: Mapping[str, Mapping[str, Interval]], unit: str, digits: int = 1, columns: int = 2
+) -> Picture:
     """``bars`` for several comparisons side by side, each under its title.
 
     Args:
         panels: title -> arms.
         unit: label of all axes.
         digits: decimals of the values.
+        columns: panels beside one another.
     """
     rows = max(len(arms) for arms in panels.values())
-    picture, axes = grid(len(panels), 2, 4.6, 1.1 + 0.36 * rows)
+    picture, axes = grid(len(panels), columns, 4.6, 1.1 + 0.36 * rows)
     shades = colours(dict.fromkeys(name for arms in panels.values() for name in arms))
     for panel, (title, arms) in zip(axes, panels.items(), strict=True):
         _draw_bars(panel, arms, digits, shades)

@@ -10,7 +10,7 @@ from scipy.stats import entropy
 from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_luck, doc_mujoco
 from benchmarks.cells import Cell, CellStore
 from benchmarks.doc_cells import compute
-from benchmarks.doc_settings import BANDITS, HOPPERS, HOPPERS_ALONE, LAKES, LEARNERS, PLACES, SIZES
+from benchmarks.doc_settings import BANDITS, HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, LAKES, LEARNERS, PLACES, SIZES
 from benchmarks.information import conditional_information, dealt_anew, foreseen
 from benchmarks.results import Results
 from benchmarks.runner import result_file
@@ -239,5 +239,5 @@ def test_places_are_what_their_names_say():
         assert env.observation_space.n == int(side.removeprefix("lake")) ** 2
         assert round(100 * (1 - env.unwrapped.P[0][1][1][0])) == int(slip.removeprefix("slip"))
         assert place.behaviours[0](env).epsilon == int(epsilon.removeprefix("eps")) / 100
-    for where, place in (HOPPERS | HOPPERS_ALONE).items():
+    for where, place in (HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD).items():
         assert make_env(place.env, place.settings).get_wrapper_attr("sigma") == int(where.split("noise")[1]) / 100
