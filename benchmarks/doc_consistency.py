@@ -85,7 +85,7 @@ QUICK = {"trajectories": 100, "updates": 40, "starts": 20}
 
 BENCHMARK = Benchmark(
     name="doc_consistency",
-    cells=grid(ARMS, PLACES, SEEDS),
+    cells=grid(ARMS, [where for places in PANELS.values() for where in places], SEEDS),
     compute=compute,
     aggregate=aggregate,
     picture=picture,

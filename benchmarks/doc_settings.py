@@ -16,6 +16,7 @@ import gymnasium as gym
 from benchmarks.doc_ablations import OppositeSign, RandomPosterior
 from benchmarks.locomotion import actor
 from genrl.data.bandit import Misled
+from genrl.data.maze_guide import guide
 from genrl.data.policies import ActorPolicy
 from genrl.data.policy import Policy
 from genrl.data.relay import Relay
@@ -128,6 +129,15 @@ def hopper_bold(sigma: float) -> Place:
     return Place("hopper_bold", "genrl/NoisyHopper-v5", {"sigma": sigma}, [turns])
 
 
+def teleport(steps: int = 1000, noise: float = 1.0) -> Place:
+    """A maze with teleports, by those who know it: three go by teleport where that is shorter, and one goes round.
+
+    All walk with much noise, for whoever clones steady walkers is soon where they never were, and gets stuck there.
+    """
+    behaviours = [partial(guide, through_teleports=through, noise=noise) for through in (True, True, True, False)]
+    return Place("teleport", "genrl/pointmaze-teleport-v0", {"max_episode_steps": steps}, behaviours)
+
+
 BANDITS = {f"p{100 * p:02.0f}": bandit(p) for p in CHANCES}
 LAKES = {
     f"lake{side}-{name}-eps{100 * epsilon:.0f}": lake(side, slip, epsilon)
@@ -139,13 +149,15 @@ HOPPERS = {f"hopper-noise{100 * sigma:.0f}": hopper(sigma) for sigma in NOISES}
 HOPPERS_ALONE = {f"hopper_alone-noise{100 * sigma:.0f}": hopper_alone(sigma) for sigma in NOISES}
 HOPPERS_BOLD = {f"hopper_bold-noise{100 * sigma:.0f}": hopper_bold(sigma) for sigma in NOISES}
 CLIFFS = {f"cliff-eps{100 * epsilon:.0f}": cliff(epsilon) for epsilon in (0.1, 0.3)}
-PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD
+TELEPORT = "teleport"
+PLACES: dict[str, Place] = BANDITS | LAKES | CLIFFS | HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD | {TELEPORT: teleport()}
 
 SIZES = {
     "bandit": Sizes(trajectories=1000, updates=1500, batch=64, starts=1000),
     "lake": Sizes(trajectories=1000, updates=2000, batch=64, starts=200),
     "hopper": Sizes(trajectories=600, updates=5000, batch=64, starts=50, drawn=False, follow=5),
     "hopper_bold": Sizes(trajectories=600, updates=5000, batch=64, starts=50, drawn=False, follow=5),
+    "teleport": Sizes(trajectories=200, updates=4000, batch=64, starts=50, drawn=False, follow=5),
     "hopper_alone": Sizes(trajectories=150, updates=2000, batch=64, starts=30, drawn=False, follow=5),
 }
 """Published: 10,000 updates of 64 trajectories each, and 100 trajectories in a lake.
@@ -183,6 +195,8 @@ GAUSSIAN: dict[str, Any] = {
     "lr": 1e-3,
 }
 
+CONTINUOUS_DOC: dict[str, Any] = GAUSSIAN | {"energy_lr": 1e-3, "temperature": 0.0, "outcome_net": Surprises}
+
 TABULAR: Makers = {
     "doc": partial(DoC, **DOC),
     "future_vae": partial(FutureVAE, **LATENT, beta=0.1),
@@ -195,8 +209,9 @@ TABULAR: Makers = {
 what DoC is without one of its parts."""
 
 CONTINUOUS: Makers = {
-    "doc": partial(DoC, **GAUSSIAN, energy_lr=1e-3, temperature=0.0, outcome_net=Surprises),
+    "doc": partial(DoC, **CONTINUOUS_DOC),
     "future_vae": partial(FutureVAE, **GAUSSIAN, beta=0.1),
+    "no_term": partial(DoC, **CONTINUOUS_DOC | {"beta": 0.0}),
     **baselines(LARGE, width=64, layers=2, context=10),
 }
 
@@ -206,6 +221,7 @@ LEARNERS: dict[str, Makers] = {
     "hopper": CONTINUOUS,
     "hopper_alone": CONTINUOUS,
     "hopper_bold": CONTINUOUS,
+    "teleport": CONTINUOUS,
 }
 
 TRIED = {"doc": 127, "dt": 10, "no_term": 5, "future_vae": 24, "elbo_vae": 1, "percent_bc": 5}

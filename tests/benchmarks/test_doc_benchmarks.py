@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_luck, doc_mujoco
+from benchmarks import doc_bandit, doc_cells, doc_consistency, doc_frozenlake, doc_luck, doc_mujoco, doc_teleport
 from benchmarks.cells import Cell, CellStore
 from benchmarks.doc_cells import compute
 from benchmarks.doc_settings import BANDITS, HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, LAKES, LEARNERS, PLACES, SIZES
@@ -15,12 +15,15 @@ from benchmarks.information import conditional_information, dealt_anew, foreseen
 from benchmarks.results import Results
 from benchmarks.runner import result_file
 from benchmarks.table import markdown
+from genrl.data.collect import collect
 from genrl.data.environments import make_env
+from genrl.data.episodes import concatenate
 from genrl.data.value_iteration import Tables
 from genrl.evaluation.statistics import interquartile_mean
 
 TINY = {"trajectories": 30, "updates": 2, "batch": 8, "starts": 3}
-BENCHMARKS = [module.BENCHMARK for module in (doc_bandit, doc_frozenlake, doc_consistency, doc_mujoco, doc_luck)]
+MODULES = (doc_bandit, doc_frozenlake, doc_consistency, doc_mujoco, doc_luck, doc_teleport)
+BENCHMARKS = [module.BENCHMARK for module in MODULES]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -228,6 +231,50 @@ def test_cells_and_quick_cells_are_what_there_is(benchmark):
         assert cell.arm in LEARNERS[place.family] or cell.arm == "data"
     for cell in benchmark.quick_cells:
         assert replace(SIZES[PLACES[cell.environment].family], **cell.settings).updates <= 400
+
+
+@pytest.fixture(scope="module")
+def guided():
+    """12 episodes by the teleport maze's guides, cut short."""
+    place, settings = PLACES[doc_teleport.TELEPORT], {"max_episode_steps": 120}
+    guides = [behaviour(make_env(place.env, settings)) for behaviour in place.behaviours]
+    return concatenate([collect(place.env, each, 3, seed=0, num_envs=3, env_kwargs=settings) for each in guides])
+
+
+def test_what_comes_before_a_teleport_is_found(guided):
+    found = doc_teleport.before_teleports(guided)
+    expected = set(), set()
+    for index, episode in enumerate(guided):
+        places, start = episode.observations["observation"].numpy(), int(guided.transition_starts[index])
+        for step in np.flatnonzero(np.abs(np.diff(places, axis=0)).max(1) > 1):
+            locked_in = np.allclose(places[step + 1], (24, 0), atol=2)  # the cell without a way out
+            expected[int(locked_in)].update(range(start + max(step - doc_teleport.AHEAD, 0), start + step))
+    assert all(expected)
+    for rows, known in zip(found, expected, strict=True):
+        assert set(rows.tolist()) == known
+    assert guided.returns_to_go()[found[1]].sum() == 0
+
+
+def test_who_goes_round_is_known_by_the_place_in_the_data(guided):
+    going_round, others = doc_teleport.first_steps(guided)
+    assert (len(going_round), len(others)) == (3, 9)
+    teleported = torch.cat(doc_teleport.before_teleports(guided))
+    assert teleported.max() < going_round[0]
+
+
+def test_luck_and_choice_are_told_for_latents_alone():
+    def value(cell):
+        told = {"luck": 0.1, "choice": 0.2, "is_luck": 0.6, "is_choice": 0.4}
+        return {"return": 0.1 * cell.seed} | (told if cell.arm in doc_teleport.LATENT else {})
+
+    results = made_up(doc_teleport.BENCHMARK.cells, value)
+    figures = doc_teleport.aggregate(results)
+    assert figures["iqm.teleport.luck.doc"] == pytest.approx(0.1)
+    assert figures["iqm.teleport.return.dt"] == pytest.approx(0.2)
+    assert figures["is.teleport.choice"] == pytest.approx(0.4)
+    assert "iqm.teleport.luck.dt" not in figures
+    assert [panel.get_title(loc="left") for panel in doc_teleport.picture(results).axes] == ["luck", "choice", "return"]
+    assert "luck" in markdown(result_file(doc_teleport.BENCHMARK, results))
 
 
 def test_places_are_what_their_names_say():
