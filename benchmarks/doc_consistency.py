@@ -1,14 +1,15 @@
 """Whether a policy gets the return that it expects: DoC by the value of the future it follows, DT by what it asks for.
 
-The learners are those of ``doc_bandit``, ``doc_frozenlake`` and ``doc_mujoco``, on the same data, and those of the
-lakes on a slippery cliff; what those benchmarks have stored is not computed again. ``error.ENV.METHOD`` is |expected -
-obtained| return in the mean over seeds, each of these the mean over the evaluation episodes of a seed, in the
-environment's own units (the bandit and the lakes: from 0 to 1); ``bias.ENV.METHOD`` is the mean of expected - obtained.
+The learners are those of ``doc_bandit``, ``doc_frozenlake``, ``doc_mujoco`` and ``doc_teleport``, on the same data, and
+those of the lakes on a slippery cliff; what those benchmarks have stored is not computed again. ``error.ENV.METHOD`` is
+|expected - obtained| return in the mean over seeds, each of these the mean over the evaluation episodes of a seed, in
+the environment's own units (bandit, lakes and teleports: from 0 to 1); ``bias.ENV.METHOD`` is the mean of expected -
+obtained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,10 +17,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks import doc_bandit, doc_cells, doc_frozenlake, doc_mujoco
+from benchmarks import doc_bandit, doc_cells, doc_frozenlake, doc_mujoco, doc_teleport
 from benchmarks.cells import REPOSITORY, Cell, CellStore, grid
 from benchmarks.doc_cells import CODE
-from benchmarks.doc_settings import BANDITS, CLIFFS, HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, LAKES, PLACES, SIZES, TRIED
+from benchmarks.doc_settings import (
+    BANDITS,
+    CLIFFS,
+    HOPPERS,
+    HOPPERS_ALONE,
+    HOPPERS_BOLD,
+    LAKES,
+    PLACES,
+    SIZES,
+    TELEPORT,
+    TRIED,
+)
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.style import FAINT, colours, label, legend_below
@@ -27,7 +39,13 @@ from genrl.evaluation.style import grid as panels
 
 SEEDS = range(5)
 ARMS = ("doc", "dt")
-PANELS = {"bandit": BANDITS, "lake": LAKES, "cliff": CLIFFS, "hopper": HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD}
+PANELS: Mapping[str, Iterable[str]] = {
+    "bandit": BANDITS,
+    "lake": LAKES,
+    "cliff": CLIFFS,
+    "hopper": HOPPERS | HOPPERS_ALONE | HOPPERS_BOLD,
+    "teleport": [TELEPORT],
+}
 
 OTHERS = {
     "bandit": doc_bandit.BENCHMARK,
@@ -35,6 +53,7 @@ OTHERS = {
     "hopper": doc_mujoco.BENCHMARK,
     "hopper_alone": doc_mujoco.BENCHMARK,
     "hopper_bold": doc_mujoco.BENCHMARK,
+    TELEPORT: doc_teleport.BENCHMARK,
 }
 """Where the cells of a family of places may be stored already."""
 
@@ -62,7 +81,7 @@ def picture(results: Results) -> Figure:
     """Obtained over expected return, a point for each environment and seed."""
     shown = {name: [where for where in places if where in results.environments] for name, places in PANELS.items()}
     shown = {name: places for name, places in shown.items() if places}
-    figure, axes = panels(len(shown), 4, 2.8, 2.8)
+    figure, axes = panels(len(shown), 5, 2.4, 2.6)
     for panel, (name, places) in zip(axes, shown.items(), strict=True):
         _draw(panel, results, places)
         label(panel, x="expected return", y="obtained return", title=name)

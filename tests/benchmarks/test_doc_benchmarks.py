@@ -198,7 +198,7 @@ def test_errors_are_of_what_was_expected():
     assert figures["error.hopper.noise50.doc"] == pytest.approx(0.1)
     assert figures["error.p05.dt"] == pytest.approx(0.3)
     assert figures["bias.p05.dt"] == pytest.approx(-0.06)
-    assert len(doc_consistency.picture(results).axes) == 4
+    assert len(doc_consistency.picture(results).axes) == 5
 
 
 def test_consistency_takes_what_another_benchmark_has_stored(tmp_path, monkeypatch):
