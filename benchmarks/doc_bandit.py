@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE, compute
-from benchmarks.doc_settings import BANDITS, SIZES, TRIED
+from benchmarks.doc_settings import BANDITS, SIZES
+from benchmarks.doc_tried import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.style import INK, colours, label, legend

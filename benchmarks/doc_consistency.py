@@ -30,8 +30,8 @@ from benchmarks.doc_settings import (
     PLACES,
     SIZES,
     TELEPORT,
-    TRIED,
 )
+from benchmarks.doc_tried import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.style import FAINT, colours, label, legend_below

@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE, compute
-from benchmarks.doc_settings import EPSILONS, LAKES, SIZES, SLIPS, TRIED
+from benchmarks.doc_settings import EPSILONS, LAKES, SIZES, SLIPS
+from benchmarks.doc_tried import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.data.environments import make_env

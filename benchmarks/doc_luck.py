@@ -26,7 +26,8 @@ from torch import Tensor
 from benchmarks import doc_cells
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE
-from benchmarks.doc_settings import LAKES, PLACES, SIZES, TRIED
+from benchmarks.doc_settings import LAKES, PLACES, SIZES
+from benchmarks.doc_tried import TRIED
 from benchmarks.information import conditional_information, dealt_anew, foreseen
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main

@@ -27,7 +27,8 @@ from matplotlib.figure import Figure
 from benchmarks import doc_cells
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE
-from benchmarks.doc_settings import HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, NOISES, SIZES, TRIED
+from benchmarks.doc_settings import HOPPERS, HOPPERS_ALONE, HOPPERS_BOLD, NOISES, SIZES
+from benchmarks.doc_tried import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.curves import panels_of_bars

@@ -1,4 +1,4 @@
-"""All that was chosen for the benchmarks of DoC, on tuning seeds from 1000, and how many choices were looked at.
+"""All that was chosen for the benchmarks of DoC, on tuning seeds from 1000.
 
 Data, sizes of networks and fits go by the family of an environment; every arm has the same number of updates and the
 same batches in it.
@@ -223,6 +223,3 @@ LEARNERS: dict[str, Makers] = {
     "hopper_bold": CONTINUOUS,
     "teleport": CONTINUOUS,
 }
-
-TRIED = {"doc": 127, "dt": 10, "no_term": 5, "future_vae": 24, "elbo_vae": 1, "percent_bc": 5}
-"""Settings looked at for each arm; one where none stands here."""

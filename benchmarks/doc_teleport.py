@@ -24,7 +24,8 @@ from torch import Tensor
 from benchmarks import doc_cells
 from benchmarks.cells import Cell, grid
 from benchmarks.doc_cells import CODE
-from benchmarks.doc_settings import PLACES, SIZES, TELEPORT, TRIED
+from benchmarks.doc_settings import PLACES, SIZES, TELEPORT
+from benchmarks.doc_tried import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from benchmarks.stitch_models import files
