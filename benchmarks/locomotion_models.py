@@ -71,7 +71,9 @@ MODELS: dict[str, Callable[..., Method]] = {
     "dynamics": WorldModel,
 }
 FITS: dict[str, Callable[[Method, Episodes], Method]] = {
-    "diffusion": lambda method, real: fit(method, real, UPDATES, batch_size=WINDOW_BATCH, progress=False),
+    "diffusion": lambda method, real: fit(  # a rare huge gradient undoes thousands of updates
+        method, real, UPDATES, batch_size=WINDOW_BATCH, gradient_clip_val=1.0, progress=False
+    ),
     "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
     "dynamics": lambda method, real: fit(
         method, real, UPDATES, batch_size=BATCH, val_every=400, patience=5, progress=False
