@@ -44,12 +44,12 @@ SOLVERS: Mapping[str, Callable[[int], Sampling]] = {
     "heun_churn": lambda calls: Sampling("heun", calls // 2, options=CHURN),
     "dpmpp_2m": partial(Sampling, "dpmpp_2m"),
     "dpmpp_2m_sde": partial(Sampling, "dpmpp_2m_sde"),
-    "dpmpp_2s_ancestral": lambda calls: Sampling("dpmpp_2s", calls // 2, sigma_min=0.03, options={"eta": 1.06}),
+    "dpmpp_2s_ancestral": lambda calls: Sampling("dpmpp_2s", calls // 2, sigma_min=0.03, options={"eta": 1.08}),
     "lms": partial(Sampling, "lms"),
 }
 """Arm -> the sampling that so many calls buy; where a step takes two, the last takes one, which leaves one over.
 
-All but ``dpmpp_2s_ancestral``, which was chosen on a tuning seed of Hopper, are as they come.
+All but ``dpmpp_2s_ancestral``, which was chosen on tuning seeds of Hopper, are as they come.
 """
 SHUFFLED = "shuffled_actions"
 
