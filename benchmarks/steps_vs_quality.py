@@ -123,7 +123,7 @@ def details(points: Mapping[Point, Values], place: str) -> dict[str, float]:
     figures: dict[str, float] = {
         f"fewest.{solver}.{place}": calls for solver, calls in fewest(points, PAPER, (*FEW, *BETWEEN, FULL)).items()
     }
-    for solver, calls in points:
+    for solver, calls in sorted(points, key=lambda point: point[1]):
         comparisons = compared(points, (solver, calls))
         figures[f"worst.{solver}.{place}.{calls}"] = worst(comparisons)
         if calls == FEW[-1]:

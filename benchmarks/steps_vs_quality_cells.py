@@ -34,7 +34,7 @@ DRAWS = 2
 TRANSITIONS, COMPARED = 10_000, 1_000
 """Of each draw: transitions taken again in the simulator, and windows looked up among those trained on."""
 NOTHING = 1e6
-"""The dynamics error of windows of which nothing could be compared, so that they are the worst of all."""
+"""What is measured of windows of which nothing can be compared, so that they are the worst of all."""
 
 CHURN = {"s_churn": 80.0, "s_tmin": 0.05, "s_tmax": 50.0, "s_noise": 1.003}  # policy-guided diffusion's
 SOLVERS: Mapping[str, Callable[[int], Sampling]] = {
@@ -78,13 +78,14 @@ def measures(windows: Episodes, trained: Episodes, held_out: Episodes, seed: int
     """How far ``windows`` are from the environment and from the data; less is better in all of them."""
     wrong = dynamics_error(windows, trained, seed, TRANSITIONS)
     like = fidelity(trained, windows, seed)
+    whole = int(windows.lengths.max()) >= HORIZON  # in few calls, all may end early
     return {
         "dynamics_median": float(np.nan_to_num(wrong.median, nan=NOTHING)),
         "dynamics_high": float(np.nan_to_num(wrong.high, nan=NOTHING)),
         "impossible": wrong.impossible_share,
         "marginal": like.marginal,
         "correlation": like.correlation,
-        "copying": copying(trained, held_out, windows, HORIZON, COMPARED, seed).copying,
+        "copying": copying(trained, held_out, windows, HORIZON, COMPARED, seed).copying if whole else NOTHING,
     }
 
 

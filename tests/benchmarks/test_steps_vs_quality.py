@@ -7,6 +7,7 @@ from torch import nn
 from benchmarks import steps_vs_quality_cells as cells
 from benchmarks.results import Results
 from benchmarks.steps_vs_quality import BENCHMARK, FLOORS, PAPER, WITHOUT_CHURN, aggregate, picture
+from genrl.demo import task
 from genrl.diffusion.denoiser import Denoiser, EDMPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
@@ -93,3 +94,10 @@ def test_a_setting_takes_its_calls(arm, calls):
     if (arm, calls) == ("dpmpp_2s_ancestral", 4):
         left = 2  # steps as long as these draw all noise anew, and have no middle
     assert net.calls == calls - left
+
+
+def test_windows_that_all_end_early_are_the_worst():
+    real = task.play(task.Settings(fragments=6, steps=20), 6, seed=0)
+    short = task.play(task.Settings(fragments=4, steps=cells.HORIZON - 1), 4, seed=1)
+    assert cells.measures(short, real[:4], real[4:], seed=0)["copying"] == cells.NOTHING
+    assert cells.measures(real, real[:4], real[4:], seed=0)["copying"] <= 1
