@@ -27,7 +27,6 @@ from benchmarks.doc_settings import (
     HOPPERS_ALONE,
     HOPPERS_BOLD,
     LAKES,
-    PLACES,
     SIZES,
     TELEPORT,
 )
@@ -48,21 +47,19 @@ PANELS: Mapping[str, Iterable[str]] = {
 }
 
 OTHERS = {
-    "bandit": doc_bandit.BENCHMARK,
-    "lake": doc_frozenlake.BENCHMARK,
-    "hopper": doc_mujoco.BENCHMARK,
-    "hopper_alone": doc_mujoco.BENCHMARK,
-    "hopper_bold": doc_mujoco.BENCHMARK,
-    TELEPORT: doc_teleport.BENCHMARK,
+    cell.environment: module.BENCHMARK
+    for module in (doc_bandit, doc_frozenlake, doc_mujoco, doc_teleport)
+    for cell in module.BENCHMARK.cells
 }
-"""Where the cells of a family of places may be stored already."""
+"""Where the cells of a place may be stored already."""
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """What another benchmark has stored of the very same cell, or that of ``doc_cells``."""
-    other = OTHERS[PLACES[cell.environment].family]
-    store = CellStore(REPOSITORY / "benchmarks" / "cells" / other.name / "reported", other.fingerprint())
-    known = store.read(cell)
+    known = None
+    if other := OTHERS.get(cell.environment):
+        store = CellStore(REPOSITORY / "benchmarks" / "cells" / other.name / "reported", other.fingerprint())
+        known = store.read(cell)
     return doc_cells.compute(cell, workspace) if known is None else known
 
 
