@@ -11,7 +11,10 @@ from typing import Any, ClassVar
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError
@@ -88,6 +91,32 @@ class Trainable(L.LightningModule, ABC):
     def updates(self) -> int:
         """Batches that this fit has begun before the present one."""
         return self.trainer.fit_loop.epoch_loop.total_batch_idx
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's hook: as the Trainer says, with a fused optimiser in bfloat16 as well.
+
+        Lightning refuses fused optimisers under every mixed precision, for they undo the scaling of gradients
+        themselves; in bfloat16 nothing scales them.
+
+        Raises:
+            ConfigurationError: gradients are scaled, and the optimiser is fused.
+        """
+        plugin = self.trainer.precision_plugin
+        if not gradient_clip_val or not isinstance(plugin, MixedPrecision):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif plugin.scaler is None:
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
+        else:
+            raise ConfigurationError(
+                f"{type(self).__name__} cannot clip gradients in half precision: set the Trainer's precision to"
+                " bf16-mixed or 32-true, or leave out gradient_clip_val."
+            )
 
     def log_sparsely(self, metrics: dict[str, Tensor]) -> None:
         """Log where the Trainer would write it down; Lightning's bookkeeping costs as much as a small network."""
