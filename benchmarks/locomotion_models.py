@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.cells import REPOSITORY, artefact, code_digest
-from benchmarks.locomotion import data
+from benchmarks.locomotion import MEDIUM, actor, data
 from genrl.data.episodes import Episodes
 from genrl.methods.method import Method
 from genrl.methods.sampling import Sampling
@@ -49,26 +49,33 @@ class Origin(NamedTuple):
     seed: int
 
 
-MODELS: dict[str, Callable[..., Method]] = {
-    "diffusion": partial(
-        TrajectoryDiffusion,
-        net=partial(TemporalUNet, width=56, multipliers=(1, 2, 4)),
-        horizon=HORIZON,
-        overlap=0,
-        lr=2e-3,
-        completion=0.0,  # sampled freely, and never asked for a return
-        return_dropout=1.0,
-        sampling=SAMPLING,
-    ),
-    "transitions": partial(
-        TransitionDiffusion,
-        net=partial(ResidualMLP, width=384, layers=6),
-        lr=1e-3,
-        completion=0.0,
-        return_dropout=1.0,
-        sampling=SAMPLING,
-    ),
-    "dynamics": WorldModel,
+FREE: dict[str, Any] = {"completion": 0.0, "return_dropout": 1.0, "sampling": SAMPLING}
+"""Models that are sampled freely, and never asked for a return."""
+
+
+def windows(origin: Origin) -> TrajectoryDiffusion:
+    """Diffusion over windows: the rows at full resolution, for an action hangs on its own row's state above all."""
+    net = partial(TemporalUNet, width=128, multipliers=(1, 1))
+    squash = ends_in_tanh(origin.environment)
+    return TrajectoryDiffusion(net, HORIZON, overlap=0, lr=2e-3, squash=squash, seed=origin.seed, **FREE)
+
+
+def transitions(origin: Origin) -> TransitionDiffusion:
+    """Diffusion over transitions (SynthER)."""
+    net = partial(ResidualMLP, width=384, layers=6)
+    squash = ends_in_tanh(origin.environment)
+    return TransitionDiffusion(net, lr=1e-3, squash=squash, seed=origin.seed, **FREE)
+
+
+def ends_in_tanh(environment: str) -> bool:
+    """Whether the actor of ``medium`` does: Hopper's; a quarter of HalfCheetah's actions are clipped to a bound."""
+    return actor(MEDIUM[environment]).squash == "tanh"
+
+
+MODELS: dict[str, Callable[[Origin], Method]] = {
+    "diffusion": windows,
+    "transitions": transitions,
+    "dynamics": lambda origin: WorldModel(seed=origin.seed),
 }
 FITS: dict[str, Callable[[Method, Episodes], Method]] = {
     "diffusion": lambda method, real: fit(  # a rare huge gradient undoes thousands of updates
@@ -98,7 +105,7 @@ def model(name: str, origin: Origin) -> Method:
 
     def build(folder: Path) -> None:
         save(
-            FITS[name](MODELS[name](seed=origin.seed), real_data(origin.environment, origin.kind)),
+            FITS[name](MODELS[name](origin), real_data(origin.environment, origin.kind)),
             folder / "model.ckpt",
         )
 

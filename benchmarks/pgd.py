@@ -8,6 +8,10 @@ renewed at the same times with the same number of transitions, and a batch is 15
 An environment's name says which learner and which data: hopper-td3bc-medium_10 is TD3+BC on a tenth of the medium data
 (see ``benchmarks.locomotion``: not D4RL's). The paper's own setting is a network of 178 M parameters, a million updates
 and a million transitions at each of a hundred renewals.
+
+The learners have their published settings but for one: with the published alpha of 2.5, TD3+BC falls on HalfCheetah
+below 8 per cent of the score on real data and on synthetic ones alike, for the data are one gait with little noise, and
+Q leads away from it. There alpha is 0.1 in every arm, chosen with real data alone on a tuning seed.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from benchmarks.locomotion import ENVIRONMENTS
 from benchmarks.locomotion_models import CALLS, CODE, HORIZON
 from benchmarks.locomotion_models import UPDATES as MODEL_UPDATES
 from benchmarks.pgd_cells import (
+    ALPHA,
     ARMS,
     BATCH,
     EPISODES,
@@ -67,6 +72,10 @@ def picture(results: Results) -> Figure:
     return panels_of_bars(panels, "normalised score in %: interquartile mean over seeds, 95 % interval")
 
 
+TRIED = {"real": 6, "unguided": 11, "guided": 14, "synther": 2}
+"""On seed 1000: TD3+BC's alpha (2.5, 0.2, 0.1, 0.05; two with normalised layers) with real data; networks, learning
+rates, clipping, arctanh and training lengths of the diffusion over windows by the error of the dynamics and by what is
+cloned from its data; scales of guidance."""
 SETTINGS = {"guided": {"scale": SCALE}}
 QUICK = {"updates": 300}
 
@@ -76,6 +85,7 @@ BENCHMARK = Benchmark(
     compute=compute,
     aggregate=aggregate,
     picture=picture,
+    tried=TRIED,
     quick_cells=[Cell("real", f"{place}-td3bc-medium_1", 0, QUICK) for place in ENVIRONMENTS],
     code=[
         "benchmarks/pgd_cells.py",
@@ -88,6 +98,7 @@ BENCHMARK = Benchmark(
     ],
     settings={
         "updates": UPDATES,
+        "alpha": ALPHA,
         "batch": BATCH,
         "renew_every": RENEW,
         "transitions": TRANSITIONS,

@@ -26,6 +26,10 @@ OBSERVED, ACTED = -2, -1  # two columns behind the model's: does this row hold a
 class Packing(EpisodeColumns):
     """Codecs and normalisers of one data set.
 
+    Args:
+        spec: of the data.
+        squash: open bounded actions up by arctanh, as the paper does; columns are then far apart at the bounds.
+
     Attributes:
         dim: D, columns that the model sees.
         state, achieved, action, reward, done: slices of these columns; ``achieved`` lists column indices.
@@ -34,8 +38,8 @@ class Packing(EpisodeColumns):
 
     varies: Tensor
 
-    def __init__(self, spec: DataSpec) -> None:
-        super().__init__(spec, squash=True)
+    def __init__(self, spec: DataSpec, squash: bool = True) -> None:
+        super().__init__(spec, squash)
         observed, acted = self.observation_codec.dim, self.action_codec.dim
         self.state = slice(0, self.state_codec.dim)
         self.action = slice(observed, observed + acted)

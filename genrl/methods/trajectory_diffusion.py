@@ -68,6 +68,9 @@ class TrajectoryDiffusion(Method):
         return_dropout: how often the return is withheld in training; 1 for a model that is never asked for one.
         guidance: weight of classifier-free guidance where a return is asked for; 1 is the conditional model.
         ema_decay: decay of the averaged weights, which are the ones that sample.
+        squash: open bounded actions up by arctanh, as the paper does. It suits the data of a policy that ends in a
+            tanh; the actions of one that is merely clipped lie at their bounds in great numbers, arctanh sets these
+            far apart from the others, and the others are then known the less exactly.
         seed: of initial weights and training noise.
     """
 
@@ -87,6 +90,7 @@ class TrajectoryDiffusion(Method):
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.999,
+        squash: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -96,7 +100,7 @@ class TrajectoryDiffusion(Method):
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
         self.levels = levels
         self.context_noise, self.completion, self.return_dropout = context_noise, completion, return_dropout
-        self.guidance, self.seed = guidance, seed
+        self.guidance, self.squash, self.seed = guidance, squash, seed
 
     @property
     def rows(self) -> int:
@@ -105,7 +109,7 @@ class TrajectoryDiffusion(Method):
 
     def build(self, spec: DataSpec) -> None:
         """Packing for the data's spaces and a denoiser over its windows."""
-        self.packing = Packing(spec)
+        self.packing = Packing(spec, self.squash)
         self.return_scale = ZScore(1)
         completion = CompletionNet(self._network())
         self.gaussian = GaussianResidual(completion, (self.rows, self.packing.dim))

@@ -35,8 +35,8 @@ class TransitionDiffusion(TrajectoryDiffusion):
 
     Args:
         net: network over vectors of 6 D entries; a class with its settings.
-        sampling, lr, weight_decay, levels, completion, return_dropout, guidance, ema_decay, seed: as for
-            ``TrajectoryDiffusion``.
+        sampling, lr, weight_decay, levels, completion, return_dropout, guidance, ema_decay, squash, seed: as for
+            ``TrajectoryDiffusion``; SynthER takes actions as they are.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "returns", "known"})
@@ -52,10 +52,24 @@ class TransitionDiffusion(TrajectoryDiffusion):
         return_dropout: float = 0.25,
         guidance: float = 1.0,
         ema_decay: float = 0.995,
+        squash: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            net, 1, 0, sampling, lr, weight_decay, 0.0, levels, completion, return_dropout, guidance, ema_decay, seed
+            net=net,
+            horizon=1,
+            overlap=0,
+            sampling=sampling,
+            lr=lr,
+            weight_decay=weight_decay,
+            context_noise=0.0,
+            levels=levels,
+            completion=completion,
+            return_dropout=return_dropout,
+            guidance=guidance,
+            ema_decay=ema_decay,
+            squash=squash,
+            seed=seed,
         )
 
     def _network(self) -> nn.Module:

@@ -55,8 +55,8 @@ def random_episodes(observation: gym.Space, action: gym.Space, lengths: list[int
     )
 
 
-def fitted(episodes: Episodes) -> Packing:
-    packing = Packing(DataSpec.of(episodes))
+def fitted(episodes: Episodes, squash: bool = True) -> Packing:
+    packing = Packing(DataSpec.of(episodes), squash)
     packing.fit(episodes)
     return packing
 
@@ -74,13 +74,14 @@ def padded(packing: Packing, episodes: Episodes) -> torch.Tensor:
     st.sampled_from(sorted(SPACES)),
     st.sampled_from(["box", "wide", "discrete", "multi", "binary", "nested"]),
     st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    st.booleans(),
     st.integers(0, 1000),
 )
-def test_episodes_come_back(observation, action, lengths, seed):
+def test_episodes_come_back(observation, action, lengths, squash, seed):
     # without done an episode is truncated at its last row, so only the longest may be
     ends = [length < max(lengths) or bool(seed % 2) for length in lengths]
     episodes = random_episodes(SPACES[observation], SPACES[action], lengths, ends, seed)
-    packing = fitted(episodes)
+    packing = fitted(episodes, squash)
     back = packing.unpack(padded(packing, episodes))
     assert torch.equal(back.lengths, episodes.lengths)
     assert torch.equal(back.terminations, episodes.terminations)
@@ -149,6 +150,19 @@ def test_actions_are_opened_up_and_fields_standardised():
     torch.testing.assert_close(rows[:, packing.state].mean(0), torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(rows[:, packing.state].std(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
     assert (rows[~acted][:, packing.action.start : packing.dim] == 0).all()  # nothing stands where nothing was done
+
+
+def test_actions_that_are_not_opened_up_keep_their_distances_and_end_inside():
+    episodes = linear(50)
+    actions = episodes.actions[""]
+    packing = fitted(episodes, squash=False)
+    rows = packing.pack(episodes)
+    action = rows[rows[:, ACTED] > 0][:, packing.action]
+    torch.testing.assert_close(action, (actions - actions.mean()) / actions.std(correction=0), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(packing.actions(action), actions, atol=1e-5, rtol=1e-4)
+    beyond = padded(packing, episodes)
+    beyond[..., packing.action] = 100.0
+    assert (packing.unpack(beyond).actions[""] == 1.0).all()
 
 
 @settings(deadline=None, max_examples=25)
