@@ -24,7 +24,7 @@ from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 
-UPDATES, WINDOW_BATCH, BATCH = 7_000, 32, 256
+UPDATES, WINDOW_BATCH, BATCH = 20_000, 32, 256
 HORIZON, CALLS = 32, 31
 SAMPLING = Sampling(solver="heun", steps=(CALLS + 1) // 2)
 CODE = [
