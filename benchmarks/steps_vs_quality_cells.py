@@ -13,6 +13,7 @@ from benchmarks import locomotion
 from benchmarks.cells import Cell, artefact
 from genrl.data.copying import copying
 from genrl.data.episodes import Episodes, split
+from genrl.data.normalizers import ZScore
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
 from genrl.demo import task
@@ -95,7 +96,9 @@ def model(environment: str, seed: int, updates: int, workspace: Path) -> Traject
     def build(folder: Path) -> None:
         net = partial(WindowMLP, width=WIDTH, layers=LAYERS)
         # it is sampled freely, and never asked for a return
-        method = TrajectoryDiffusion(net, HORIZON, 0, lr=RATE, completion=0.0, return_dropout=1.0, seed=seed)
+        method = TrajectoryDiffusion(
+            net, HORIZON, 0, lr=RATE, completion=0.0, return_dropout=1.0, ends=ZScore, seed=seed
+        )
         real = real_data(environment, workspace)
         fit(method, real, updates, batch_size=BATCH, val_fraction=HELD_OUT, progress=False)
         save(method, folder / "model.ckpt")

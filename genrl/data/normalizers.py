@@ -79,7 +79,7 @@ class Identity(Normalizer):
         return x
 
 
-class _Affine(Normalizer):
+class Affine(Normalizer):
     """normalize(x) = (x - shift) / scale."""
 
     shift: Tensor
@@ -103,14 +103,14 @@ class _Affine(Normalizer):
         return x * self.scale + self.shift
 
 
-class ZScore(_Affine):
+class ZScore(Affine):
     """Zero mean and unit standard deviation."""
 
     def _fit_column(self, d: int, column: Tensor) -> None:
         self._set(d, column, column.mean(), column.std(correction=0))
 
 
-class MinMax(_Affine):
+class MinMax(Affine):
     """The range of the data to [-1, 1]."""
 
     def _fit_column(self, d: int, column: Tensor) -> None:

@@ -1,21 +1,24 @@
 """Episodes as rows of numbers that a diffusion model can learn, and generated rows as episodes again.
 
 Row t is [state, achieved goal, action, reward, done], each field normalised; the last row of an episode has a state
-only. A terminal state is absorbing: windows that reach past it hold it over and over, marked as done, so that what is
-modelled is a distribution over whole windows and an episode can end anywhere in them. The desired goal is a label, not
-part of the physics: it is not modelled, and a generated episode is labelled in hindsight with what it achieved at its
-end, or with the goal it was asked for. Source of the layout: policy-guided diffusion (Jackson et al. 2024),
-https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
+only. Ends are rare: standardised like the rest, one would be tens of standard deviations off, and most of what a model
+learns from; done is -1 and 1 here by default. A terminal state is absorbing: windows that reach past it hold it over
+and over, marked as done, so that what is modelled is a distribution over whole windows and an episode can end anywhere
+in them. The desired goal is a label, not part of the physics: it is not modelled, and a generated episode is labelled
+in hindsight with what it achieved at its end, or with the goal it was asked for. Source of the layout: policy-guided
+diffusion (Jackson et al. 2024), https://arxiv.org/abs/2404.06356, section 5, with the final observation kept.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import EmptyDatasetError
-from genrl.data.normalizers import ZScore
+from genrl.data.normalizers import Affine, MinMax, ZScore
 from genrl.data.samplers import WindowSampler
 from genrl.methods.columns import EpisodeColumns
 from genrl.training.spec import DataSpec
@@ -29,6 +32,7 @@ class Packing(EpisodeColumns):
     Args:
         spec: of the data.
         squash: open bounded actions up by arctanh, as the paper does; columns are then far apart at the bounds.
+        ends: class of the normaliser of done.
 
     Attributes:
         dim: D, columns that the model sees.
@@ -38,14 +42,14 @@ class Packing(EpisodeColumns):
 
     varies: Tensor
 
-    def __init__(self, spec: DataSpec, squash: bool = True) -> None:
+    def __init__(self, spec: DataSpec, squash: bool = True, ends: Callable[[int], Affine] = MinMax) -> None:
         super().__init__(spec, squash)
         observed, acted = self.observation_codec.dim, self.action_codec.dim
         self.state = slice(0, self.state_codec.dim)
         self.action = slice(observed, observed + acted)
         self.reward, self.done = observed + acted, observed + acted + 1
         self.dim = observed + acted + 2
-        self.normalizer = ZScore(self.dim)
+        self.normalizer, self.ends = ZScore(self.dim), ends
         self.register_buffer("varies", torch.ones(self.dim, dtype=torch.bool))  # columns that are not constant
 
     def fit(self, episodes: Episodes) -> None:
@@ -55,10 +59,11 @@ class Packing(EpisodeColumns):
         acted = raw[raw[:, ACTED] > 0][:, : self.dim]
         for rows, columns in ((raw, slice(self.action.start)), (acted, slice(self.action.start, self.dim))):
             self.varies[columns] = rows[:, columns].amax(0) > rows[:, columns].amin(0)
-        only_transitions = ZScore(self.dim).fit(acted)
-        for name, buffer in self.normalizer.named_buffers():
-            if buffer.shape[-1:] == (self.dim,):
-                buffer[..., self.action.start :] = getattr(only_transitions, name)[..., self.action.start :]
+        taken, end = ZScore(self.dim).fit(acted), self.ends(1).fit(acted[:, self.done :])
+        for name in ("shift", "scale"):
+            mine = getattr(self.normalizer, name)
+            mine[self.action.start : self.done] = getattr(taken, name)[self.action.start : self.done]
+            mine[self.done :] = getattr(end, name)
 
     def pack(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) normalised rows, and behind them the flags ``OBSERVED`` and ``ACTED``."""

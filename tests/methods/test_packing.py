@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from genrl.data.arrays import from_arrays
 from genrl.data.episodes import Episodes
 from genrl.data.goals import GoalLayout
+from genrl.data.normalizers import MinMax, ZScore
 from genrl.methods.packing import ACTED, OBSERVED, Packing
 from genrl.training.spec import DataSpec
 from tests.methods.toy_methods import assert_close, box, line, linear, walks
@@ -163,6 +164,20 @@ def test_actions_that_are_not_opened_up_keep_their_distances_and_end_inside():
     beyond = padded(packing, episodes)
     beyond[..., packing.action] = 100.0
     assert (packing.unpack(beyond).actions[""] == 1.0).all()
+
+
+@pytest.mark.parametrize("ends", [MinMax, ZScore])
+def test_ends_are_signs_or_standardised(ends):
+    episodes = random_episodes(box(2), box(1), [9, 11], [True, True], 0)
+    packing = Packing(DataSpec.of(episodes), ends=ends)
+    packing.fit(episodes)
+    rows = packing.pack(episodes)
+    done = rows[rows[:, ACTED] > 0][:, packing.done]
+    share = 2 / 20
+    low, high = (-1.0, 1.0) if ends is MinMax else (-((share / (1 - share)) ** 0.5), ((1 - share) / share) ** 0.5)
+    expected = torch.where(episodes.terminations, high, low)
+    torch.testing.assert_close(done, expected, atol=1e-5, rtol=1e-5)
+    assert torch.equal(packing.unpack(padded(packing, episodes)).terminations, episodes.terminations)
 
 
 @settings(deadline=None, max_examples=25)
