@@ -107,16 +107,17 @@ class Trainable(L.LightningModule, ABC):
             ConfigurationError: gradients are scaled, and the optimiser is fused.
         """
         plugin = self.trainer.precision_plugin
-        if not gradient_clip_val or not isinstance(plugin, MixedPrecision):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        elif plugin.scaler is None:
+        if gradient_clip_val and isinstance(plugin, MixedPrecision) and plugin.scaler is None:
             algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
             Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
-        else:
+            return
+        try:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        except RuntimeError as error:
             raise ConfigurationError(
                 f"{type(self).__name__} cannot clip gradients in half precision: set the Trainer's precision to"
                 " bf16-mixed or 32-true, or leave out gradient_clip_val."
-            )
+            ) from error
 
     def log_sparsely(self, metrics: dict[str, Tensor]) -> None:
         """Log where the Trainer would write it down; Lightning's bookkeeping costs as much as a small network."""
