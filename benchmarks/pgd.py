@@ -3,7 +3,8 @@
 Arms: real (no synthetic data), unguided and guided trajectory diffusion, world_model (the current policy rolled out in
 an ensemble), synther (diffusion over single transitions). The learner takes the same number of updates in every arm;
 the models take the same number of theirs, the ensemble fewer where its held-out error stops falling. Synthetic data are
-renewed at the same times with the same number of transitions, and a batch is 15 parts synthetic to one part real.
+renewed at the same times with the same number of transitions, and a batch is 15 parts synthetic to one part real. A
+score is the mean over five looks in the last sixth of the fit.
 
 An environment's name says which learner and which data: hopper-td3bc-medium_10 is TD3+BC on a tenth of the medium data
 (see ``benchmarks.locomotion``: not D4RL's). The paper's own setting is a network of 178 M parameters, a million updates
@@ -30,6 +31,7 @@ from benchmarks.pgd_cells import (
     BATCH,
     EPISODES,
     LEARNERS,
+    LOOKS,
     REAL,
     RENEW,
     SUBSTEPS,
@@ -93,6 +95,8 @@ BENCHMARK = Benchmark(
         *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion", "imagination")),
         "genrl/diffusion/guidance.py",
         "genrl/dynamics/rollout.py",
+        "genrl/synthesis/renewal.py",
+        "genrl/evaluation/learning_curve.py",
         "genrl/learners/td3bc.py",
         "genrl/learners/iql.py",
     ],
@@ -107,6 +111,7 @@ BENCHMARK = Benchmark(
         "horizon": HORIZON,
         "network_calls": CALLS,
         "guidance_substeps": SUBSTEPS,
+        "evaluation_looks": LOOKS,
         "evaluation_episodes": EPISODES,
         "network": "U-Net of 1.3 M parameters (the paper: 178 M)",
         "data": "fixed actors of rl-trained-agents, not D4RL",

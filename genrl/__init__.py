@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genrl.evaluation.dynamics_error import dynamics_error
     from genrl.evaluation.evaluate import evaluate
     from genrl.evaluation.guidance_plots import frontier, guidance_strength
+    from genrl.evaluation.learning_curve import LearningCurve
     from genrl.evaluation.likelihood import policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
@@ -160,6 +161,7 @@ _HOMES = {
     "evaluate": "genrl.evaluation.evaluate:evaluate",
     "frontier": "genrl.evaluation.guidance_plots:frontier",
     "guidance_strength": "genrl.evaluation.guidance_plots:guidance_strength",
+    "LearningCurve": "genrl.evaluation.learning_curve:LearningCurve",
     "plot": "genrl.evaluation.plots:trajectories",
     "policy_likelihood": "genrl.evaluation.likelihood:policy_likelihood",
     "replay": "genrl.evaluation.replay:replay",
@@ -202,6 +204,7 @@ __all__ = [
     "ImaginedFutures",
     "ImaginedPlay",
     "LatentPlanPolicy",
+    "LearningCurve",
     "ObjectSet",
     "OutcomePlans",
     "PercentBC",

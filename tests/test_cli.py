@@ -148,6 +148,15 @@ def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
         assert module.policy() is not None
 
 
+def test_a_fit_shows_how_its_policy_does(root, tmp_path):
+    config = next(path for path in CONFIGS if path.stem == "td3bc_pointmaze")
+    looks = {"every": 3, "episodes": 2, "max_steps": 5}
+    options = [f"--trainer.callbacks.{name}={value}" for name, value in looks.items()]
+    curve = "--trainer.callbacks+=genrl.evaluation.learning_curve.LearningCurve"
+    assert main(["fit", *short_fit(config, root, tmp_path), curve, *options]) == 0
+    assert "policy/success" in _metrics(tmp_path / config.stem)
+
+
 def _metrics(folder: Path) -> str:
     return (folder / "version_0" / "metrics.csv").read_text()
 

@@ -21,6 +21,7 @@ from genrl.data.store import load, save
 from genrl.evaluation import evaluate as evaluating
 from genrl.evaluation.dynamics_error import MOST
 from genrl.evaluation.dynamics_report import DynamicsReport, dynamics_report, error_curves
+from genrl.evaluation.learning_curve import recorded_environment
 from genrl.evaluation.policies import make_policy
 from genrl.evaluation.quality import HORIZON, quality_report
 from genrl.evaluation.replay import Replay
@@ -213,10 +214,10 @@ def _card(policy: str, data: str | None, root: Path | None) -> DatasetCard | Non
 
 
 def _environment(card: DatasetCard | None, policy: str) -> EnvSpec:
-    stored = None if card is None else card.eval_env_spec or card.env_spec
-    if stored is None:
+    recorded = recorded_environment(card)
+    if recorded is None:
         raise ConfigurationError(f"No environment is recorded for '{policy}' to act in; name one with --env.")
-    return EnvSpec.from_json(stored)
+    return recorded
 
 
 def _write(result: evaluating.Evaluation, path: Path) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from genrl.data.checks import check
@@ -27,7 +25,7 @@ from genrl.synthesis.generate import Plan, at_least, fitted_spec
 from genrl.synthesis.shards import from_tensors, to_tensors
 from genrl.training.batches import ChangingBatches, RandomBatches, shares
 from genrl.training.forecast import batches_left
-from genrl.training.module import frozen
+from genrl.training.rest import at_rest
 from genrl.training.spec import DataSpec
 
 Source = Callable[[Learner, int], Any]
@@ -184,22 +182,6 @@ def told(method: str, facts: dict[str, float], more: int) -> str:
         f" {facts['seconds']:.1f} s, mean return {facts['mean_return']:.4g}, {facts['terminated']:.0%} terminated;"
         f" {more} more, about {more * facts['seconds'] / 60:.1f} minutes."
     )
-
-
-@contextmanager
-def at_rest(module: LightningModule) -> Iterator[None]:
-    """``module`` in evaluation mode and without gradients for a while; then all is as it was, random state included."""
-    modes = {part: part.training for part in module.modules()}
-    learned: dict[nn.Parameter, bool] = {parameter: parameter.requires_grad for parameter in module.parameters()}
-    with torch.random.fork_rng(devices=[module.device] if module.device.type == "cuda" else []):
-        frozen(module)
-        try:
-            yield
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
-            for parameter, wanted in learned.items():
-                parameter.requires_grad_(wanted)
 
 
 def _require_spaces(method: Method, spec: DataSpec) -> None:

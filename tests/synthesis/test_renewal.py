@@ -12,12 +12,12 @@ from lightning.pytorch.loggers import CSVLogger
 from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError, NonFiniteError
 from genrl.methods.method import Method
-from genrl.synthesis.renewal import at_rest
 from genrl.synthesis.shards import from_tensors
 from genrl.synthesis.sources import Unguided
 from genrl.training.checkpoint import save
 from genrl.training.datamodule import EpisodesData
 from genrl.training.fit import fit
+from genrl.training.rest import at_rest
 from tests.methods.toy_methods import METHODS, equal_weights, linear, walks
 from tests.synthesis.toy_loop import EVERY, LEARNERS, PER_EPOCH, STEPS, Watch, fitted, renewal
 from tests.training.killing import kill_once_there

@@ -1,0 +1,42 @@
+"""Looking at a module in the midst of its fit, and leaving no trace of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn
+
+from genrl.training.ema import EMA
+from genrl.training.module import frozen
+
+
+@contextmanager
+def at_rest(module: LightningModule) -> Iterator[None]:
+    """``module`` in evaluation mode and without gradients for a while; then all is as it was, random state included."""
+    modes = {part: part.training for part in module.modules()}
+    learned: dict[nn.Parameter, bool] = {parameter: parameter.requires_grad for parameter in module.parameters()}
+    with torch.random.fork_rng(devices=[module.device] if module.device.type == "cuda" else []):
+        frozen(module)
+        try:
+            yield
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
+            for parameter, wanted in learned.items():
+                parameter.requires_grad_(wanted)
+
+
+@contextmanager
+def averaged(trainer: Trainer, module: LightningModule) -> Iterator[None]:
+    """``module`` with the averaged weights that it would end with now, where the fit keeps an ``EMA``."""
+    averages = [callback for callback in trainer.callbacks if isinstance(callback, EMA)]  # type: ignore[attr-defined]
+    for average in averages:
+        average.on_validation_epoch_start(trainer, module)  # what Lightning swaps them in by
+    try:
+        yield
+    finally:
+        for average in averages:
+            average.on_validation_epoch_end(trainer, module)
