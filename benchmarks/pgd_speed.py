@@ -15,7 +15,9 @@ Equal networks have as many parameters, or ours a few more; ``multiply_adds`` is
 sample. ``pgd`` is our U-Net in three levels, as the reference's is. ``pgd_four_levels`` halves time once more and does
 with fewer operations on as many parameters. That is another network, whose held-out loss was 12 % higher in the one
 comparison made (1.6 M parameters, Hopper), so it does not answer what ``pgd`` asks. ``synther`` trains and samples in
-the batches of ``pgd``, ``synther_own_batch`` in 256.
+the batches of ``pgd``, ``synther_own_batch`` in 256. Names that end in ``_bf16`` are ours with the network's products
+in bfloat16, in training (the Trainer's ``precision``) and in sampling (``Sampling.precision``), beside the reference in
+float32, the one format that its code has; what that costs the data is for ``benchmarks.window_models`` to say.
 ``limit_fraction.METHOD.TASK`` is the share of our time that is the bare network, and ``attainable.REFERENCE.TASK`` the
 ratio if that were all of it.
 """

@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.cells import REPOSITORY, Cell
 from genrl.data.episodes import Episodes
 from genrl.diffusion.guidance import Published
+from genrl.diffusion.precision import at_precision
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.method import Block, Method
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
@@ -45,29 +46,34 @@ Turn = Callable[[], float]
 
 
 class Match(NamedTuple):
-    """What is held against what: our method, the reference (none for ours alone), its size, and the batches."""
+    """What is held against what: our method, the reference (none for ours alone), its size, the batches, our format."""
 
-    method: Callable[[], TrajectoryDiffusion]
+    method: Callable[[Sampling], TrajectoryDiffusion]
     reference: str = ""
     size: tuple[tuple[str, int], ...] = ()
     train_batch: int = 32
     sample_batch: int = 64
+    precision: str = "32-true"
+
+    def fresh(self) -> TrajectoryDiffusion:
+        """Our method, not fitted yet."""
+        return self.method(Sampling("heun", STEPS, precision=self.precision))
 
 
-def unet(width: int, multipliers: tuple[int, ...], groups: int) -> TrajectoryDiffusion:
+def unet(width: int, multipliers: tuple[int, ...], groups: int, sampling: Sampling) -> TrajectoryDiffusion:
     """Ours with a U-Net."""
     net = partial(TemporalUNet, width=width, multipliers=multipliers, groups=groups)
-    return TrajectoryDiffusion(net, horizon=HORIZON, sampling=Sampling("heun", STEPS))
+    return TrajectoryDiffusion(net, horizon=HORIZON, sampling=sampling)
 
 
-def mlp() -> TransitionDiffusion:
+def mlp(sampling: Sampling) -> TransitionDiffusion:
     """Ours with SynthER's smaller network."""
-    return TransitionDiffusion(partial(ResidualMLP, width=1024, layers=6), sampling=Sampling("heun", STEPS))
+    return TransitionDiffusion(partial(ResidualMLP, width=1024, layers=6), sampling=sampling)
 
 
 THREE_LEVELS, FOUR_LEVELS = partial(unet, 82, (1, 2, 4), 2), partial(unet, 44, (1, 2, 4, 8), 4)
 PGD, SYNTHER = (("features", 128),), (("features", 1024), ("layers", 6))
-MATCHES = {
+WHOLE = {
     "trajectory": Match(THREE_LEVELS),
     "transition": Match(mlp),
     "pgd": Match(THREE_LEVELS, "pgd", PGD),
@@ -75,6 +81,7 @@ MATCHES = {
     "synther": Match(mlp, "synther", SYNTHER),
     "synther_own_batch": Match(mlp, "synther", SYNTHER, train_batch=256, sample_batch=256),
 }
+MATCHES = WHOLE | {f"{name}_bf16": match._replace(precision="bf16-mixed") for name, match in WHOLE.items()}
 GUIDED = {"sample_guided": False, "sample_guided_noisy": True}
 """Tasks under guidance, and whether its gradients are taken at the noisy state."""
 
@@ -84,14 +91,13 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     name, task = cell.environment.split("-")
     match, rounds = MATCHES[name], cell.settings.get("rounds", ROUNDS)
     with one_core(), reference(match, task) as (theirs, their_size):
-        method = fit(match.method(), noise(), 1, progress=False)
+        method = fit(match.fresh(), noise(), 1, progress=False)
         size, net = size_of(method), network(method)
         if task == "train":
-            taken = train(
-                match, theirs | {"bare": partial(bare_training, net, inputs(method, match.train_batch))}, rounds
-            )
+            bare = partial(bare_training, net, inputs(method, match.train_batch), match.precision)
+            taken = train(match, theirs | {"bare": bare}, rounds)
         else:
-            bare = partial(bare_sampling, net, inputs(method, match.sample_batch))
+            bare = partial(bare_sampling, net, inputs(method, match.sample_batch), match.precision)
             taken = sample(led(method, task), match, theirs | {"bare": bare}, rounds)
     seconds = {side: median(turns[1:]) for side, turns in taken.items()}  # the first turn warms up
     return seconds | {f"ours_{key}": value for key, value in size.items()} | their_size
@@ -124,13 +130,14 @@ def train(match: Match, others: dict[str, Turn], rounds: int) -> dict[str, list[
     """A fit as users start it, in turns with the others, and a turn to warm up."""
     turns, steps = Turns(others), (rounds + 1) * TRAIN_STEPS
     fit(
-        match.method(),
+        match.fresh(),
         noise(),
         steps,
         batch_size=match.train_batch,
         val_every=steps,
         val_fraction=0.0,
         progress=False,
+        precision=match.precision,
         callbacks=[turns],
     )
     return turns.taken
@@ -186,22 +193,25 @@ def inputs(method: TrajectoryDiffusion, batch: int) -> tuple[Tensor, Tensor, Ten
     return torch.zeros(batch, method.rows, 3 * method.packing.dim), torch.zeros(batch), torch.zeros(batch, 1)
 
 
-def bare_training(net: nn.Module, arguments: tuple[Tensor, ...]) -> float:
+def bare_training(net: nn.Module, arguments: tuple[Tensor, ...], precision: str) -> float:
     """Seconds of a forward and a backward pass of the network alone."""
     net.requires_grad_(True)
     begun = time.process_time()
     for _ in range(TRAIN_STEPS):
         net.zero_grad()
-        net(*arguments).sum().backward()
+        with at_precision(precision, arguments[0].device):
+            made = net(*arguments).sum()
+        made.backward()
     return (time.process_time() - begun) / TRAIN_STEPS
 
 
 @torch.inference_mode()
-def bare_sampling(net: nn.Module, arguments: tuple[Tensor, ...]) -> float:
+def bare_sampling(net: nn.Module, arguments: tuple[Tensor, ...], precision: str) -> float:
     """Seconds of the network's calls alone: two in each step of Heun's method, one in the last."""
     begun = time.process_time()
-    for _ in range(2 * STEPS - 1):
-        net(*arguments)
+    with at_precision(precision, arguments[0].device):
+        for _ in range(2 * STEPS - 1):
+            net(*arguments)
     return time.process_time() - begun
 
 

@@ -145,7 +145,8 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
         """(B, ...) noisy data at scalar or (B,) times ``t`` to the estimate of x_0, (B, ...)."""
         skip, out, into = self.prediction.scales(self.path, column(t, x))
-        return skip * x + out * self.net(into * x, self.path.noise_level(t).expand(len(x)), condition)
+        outputs = self.net(into * x, self.path.noise_level(t).expand(len(x)), condition)
+        return skip * x + out * outputs.to(x.dtype)
 
     def loss(self, x0: Tensor, t: Tensor, eps: Tensor, condition: Any = None, mask: Tensor | None = None) -> Tensor:
         """Mean squared error of the network, per sample.
@@ -179,7 +180,7 @@ class Denoiser(nn.Module):
         """The denoiser at known times, see ``tabulate``."""
         scales, levels = _precondition(self.path, self.prediction, times, len(x), x.dtype, x.device)
         net = self.net
-        return Table(scales, lambda i, x: net(x, levels[i], condition))
+        return Table(scales, lambda i, x: net(x, levels[i], condition).to(x.dtype))
 
 
 @lru_cache(maxsize=256)

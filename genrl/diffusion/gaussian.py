@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genrl.diffusion.precision import in_full
+
 
 class GaussianResidual(nn.Module):
     """A network for ``EDMPrediction(1)`` on the ``EDM`` path whose output is relative to the Gaussian denoiser.
@@ -49,12 +51,18 @@ class GaussianResidual(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor, condition: Any = None) -> Tensor:
         """(B, R, D) inputs scaled by c_in at (B,) noise levels ln(sigma) / 4 to (B, R, D)."""
+        outputs = self.net(x, noise, condition).to(x.dtype)
+        with in_full(x.device):  # windows differ by less than half precision holds
+            return self._around(outputs, x, noise)
+
+    def _around(self, outputs: Tensor, x: Tensor, noise: Tensor) -> Tensor:
+        """The Gaussian denoiser with the network's outputs (B, R, D) in the eigenbasis, as ``forward`` gives it."""
         sigma = (4 * noise).exp()[:, None]  # (B, 1)
         scale = (1 + sigma**2).sqrt()  # 1 / c_in
         total = self.variance + sigma**2
         noisy = x.flatten(1) * scale  # (B, R D)
         along = (noisy - self.mean) @ self.basis  # coordinates in the eigenbasis
-        inner = self.net(x, noise, condition).flatten(1) @ self.basis
+        inner = outputs.flatten(1) @ self.basis
         denoised = self.mean + (along * (self.variance / total) + inner * (sigma * (self.variance / total).sqrt())) @ (
             self.basis.T
         )

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator, Table, plain, tabulate
+from genrl.diffusion.precision import in_full
 
 Gradient = Callable[[Tensor], Tensor]
 """(B, ...) states to the direction of guidance, (B, ...): zero where nothing is to move."""
@@ -186,7 +187,8 @@ class Guided:
         begin = x if self.noisy else x0
         shift, raw = torch.zeros_like(x0), torch.zeros_like(x0)
         for _ in range(self.substeps):
-            raw = self.gradient(begin + shift)
+            with in_full(x.device):
+                raw = self.gradient(begin + shift)
             shift = shift + weight / self.substeps * (unit(raw) if self.normalize else raw)
         if self.watch is not None:
             self.watch.add(t, shift, x0 - x, raw)
