@@ -54,11 +54,11 @@ FREE: dict[str, Any] = {"completion": 0.0, "return_dropout": 1.0, "sampling": SA
 """Models that are sampled freely, and never asked for a return."""
 
 
-def windows(origin: Origin) -> TrajectoryDiffusion:
+def windows(origin: Origin, **changes: Any) -> TrajectoryDiffusion:
     """Diffusion over windows: the rows at full resolution, for an action hangs on its own row's state above all."""
     net = partial(TemporalUNet, width=128, multipliers=(1, 1))
-    squash = ends_in_tanh(origin.environment)
-    return TrajectoryDiffusion(net, HORIZON, overlap=0, lr=2e-3, squash=squash, seed=origin.seed, **FREE)
+    settings = {"squash": ends_in_tanh(origin.environment), "seed": origin.seed, **FREE, **changes}
+    return TrajectoryDiffusion(net, HORIZON, overlap=0, lr=2e-3, **settings)
 
 
 def transitions(origin: Origin) -> TransitionDiffusion:
@@ -78,10 +78,16 @@ MODELS: dict[str, Callable[[Origin], Method]] = {
     "transitions": transitions,
     "dynamics": lambda origin: WorldModel(seed=origin.seed),
 }
+
+
+def fit_windows(method: Method, real: Episodes, updates: int = UPDATES, precision: str = "32-true") -> Method:
+    """Fit diffusion over windows; gradients are clipped, for a rare huge one undoes thousands of updates."""
+    limits: dict[str, Any] = {"gradient_clip_val": 1.0, "precision": precision}
+    return fit(method, real, updates, batch_size=WINDOW_BATCH, progress=False, **limits)
+
+
 FITS: dict[str, Callable[[Method, Episodes], Method]] = {
-    "diffusion": lambda method, real: fit(  # a rare huge gradient undoes thousands of updates
-        method, real, UPDATES, batch_size=WINDOW_BATCH, gradient_clip_val=1.0, progress=False
-    ),
+    "diffusion": fit_windows,
     "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
     "dynamics": lambda method, real: fit(
         method, real, UPDATES, batch_size=BATCH, val_every=400, patience=5, progress=False

@@ -1,0 +1,117 @@
+"""One cell of window_models: a diffusion model of windows with one choice changed, and what its windows are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.cells import Cell, artefact
+from benchmarks.locomotion import MEDIUM, actor
+from benchmarks.locomotion_models import (
+    CALLS,
+    SAMPLING,
+    Origin,
+    ends_in_tanh,
+    fit_windows,
+    model,
+    real_data,
+    windows,
+)
+from genrl.data.episodes import Episodes
+from genrl.data.normalizers import ZScore
+from genrl.evaluation.dynamics_error import dynamics_error
+from genrl.methods.method import Block, Method
+from genrl.methods.sampling import Sampling
+from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
+from genrl.training.checkpoint import load, save
+
+KIND, UPDATES = "medium_10", 5_000
+WINDOWS, AT_ONCE, MEASURED = 1_000, 100, 10_000
+HALF = "bf16-mixed"
+
+Changes = Mapping[str, Any]
+
+
+class Variant(NamedTuple):
+    """How a model is fitted, and how it is sampled.
+
+    Attributes:
+        fitted: name of a fit in ``FITS``.
+        sampling: of its windows.
+    """
+
+    fitted: str
+    sampling: Sampling = SAMPLING
+
+
+FITS: Mapping[str, Callable[[str], Changes]] = {
+    "plain": lambda environment: {},
+    "other_squash": lambda environment: {"squash": not ends_in_tanh(environment)},
+    "standardised_ends": lambda environment: {"ends": ZScore},
+    "bf16": lambda environment: {},
+}
+"""Name of a fit -> what of ``locomotion_models.windows`` it changes in an environment."""
+PRECISIONS = {"bf16": HALF}
+VARIANTS: Mapping[str, Variant] = {
+    "plain": Variant("plain"),
+    "heun": Variant("plain", Sampling("heun", (CALLS + 1) // 2)),
+    "bf16_sampling": Variant("plain", replace(SAMPLING, precision=HALF)),
+    "bf16": Variant("bf16", replace(SAMPLING, precision=HALF)),
+    "other_squash": Variant("other_squash"),
+    "standardised_ends": Variant("standardised_ends"),
+}
+REAL, LONGER = "real", "longer"
+ARMS = (REAL, *VARIANTS, LONGER)
+
+
+def compute(cell: Cell, workspace: Path) -> dict[str, float]:
+    """What the simulator and the actor say of the cell's transitions, and how many of them end an episode."""
+    origin = Origin(cell.environment, cell.settings.get("kind", KIND), cell.seed)
+    real = real_data(origin.environment, origin.kind)
+    made = real if cell.arm == REAL else synthetic(cell, origin, workspace)
+    error = dynamics_error(made, real, seed=cell.seed, most=MEASURED)
+    return {
+        "error": error.median,
+        "error_90": error.high,
+        "impossible": error.impossible_share,
+        "distance": distance(origin.environment, made),
+        "ended": 1000 * float(made.terminations.sum()) / made.num_transitions,
+    }
+
+
+def synthetic(cell: Cell, origin: Origin, workspace: Path) -> Episodes:
+    """Windows of the cell's model."""
+    variant = VARIANTS.get(cell.arm, Variant(LONGER))
+    if variant.fitted == LONGER:
+        method = model("diffusion", origin)
+    else:
+        method = fitted(variant.fitted, origin, cell.settings.get("updates", UPDATES), workspace)
+    assert isinstance(method, TrajectoryDiffusion)
+    method.sampling = variant.sampling
+    return method.synthesize(Block(cell.seed, 0, cell.settings.get("windows", WINDOWS)), batch_size=AT_ONCE)
+
+
+def fitted(name: str, origin: Origin, updates: int, workspace: Path) -> Method:
+    """The model of one kind of fit, which several arms share."""
+
+    def build(folder: Path) -> None:
+        method = windows(origin, **FITS[name](origin.environment))
+        precision = HALF if name == "bf16" else "32-true"
+        save(fit_windows(method, real_data(origin.environment, origin.kind), updates, precision), folder / "model.ckpt")
+
+    place = artefact(workspace, f"{name}-{'-'.join(map(str, origin))}-{updates}", build)
+    found = load(place / "model.ckpt")
+    assert isinstance(found, Method)
+    return found
+
+
+def distance(environment: str, made: Episodes) -> float:
+    """Mean squared distance of the actions to what the data's actor would do without its noise."""
+    (observations,), (actions,) = made.observations.values(), made.actions.values()
+    states = observations[made.observation_rows].numpy()
+    wanted = actor(MEDIUM[environment]).act(states, None, True)
+    return float(((actions.numpy() - np.asarray(wanted)) ** 2).sum(-1).mean())
