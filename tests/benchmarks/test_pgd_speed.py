@@ -20,7 +20,7 @@ PARAMETERS = {"pgd": 2_791_568, "synther": 6_494_115}
 
 @pytest.mark.parametrize("name", [name for name, match in MATCHES.items() if match.reference])
 def test_no_network_of_ours_is_smaller_than_what_it_is_held_against(name):
-    method = MATCHES[name].method()
+    method = MATCHES[name].fresh()
     method.assemble(DataSpec.of(noise(2, 40)))
     size = size_of(method)
     assert PARAMETERS[MATCHES[name].reference] <= size["parameters"] <= 1.1 * PARAMETERS[MATCHES[name].reference]
