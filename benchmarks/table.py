@@ -1,4 +1,4 @@
-"""The README's tables from the result files: ``python -m benchmarks.table`` rewrites them, ``--check`` only looks.
+"""The READMEs' tables from the result files: ``python -m benchmarks.table`` rewrites them, ``--check`` only looks.
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``, NAME a file in benchmarks/results. Its
 shape follows from the keys: ``ratio`` is a row of its own, ``iqm.both`` a row ``both`` with a column ``iqm`` (its
@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.cells import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
+READMES = [REPOSITORY / "README.md", REPOSITORY / "benchmarks" / "README.md"]
 MARKED = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
 BOOKKEEPING = {"seeds", "cells", "tried", "preliminary", "settings"}
 BOUNDS = ("low", "high")
@@ -30,7 +31,7 @@ Rows = dict[str, dict[str, str]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 if ``--check`` finds a stale table, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", type=Path, default=[REPOSITORY / "README.md"])
+    parser.add_argument("files", nargs="*", type=Path, default=READMES)
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a table is stale")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result files")
     options = parser.parse_args(arguments)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from genrl.cli import COMMANDS
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OF_BENCHMARKS = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 SHORT = {"maze, controller, 40,": "maze, controller, 8,", "real, 3000": "real, 4", "model, 160": "model, 4"}
 SHORT |= {"length=200": "length=20", "[real, synthetic], 2000": "[real, synthetic], 4", "maze, 50": "maze, 2"}
 
@@ -38,10 +40,24 @@ def test_the_commands_are_those_there_are():
     assert ".venv/bin/genrl demo" in README
 
 
-def test_files_and_folders_it_names_exist():
-    root = Path(__file__).parents[1]
+def test_files_and_folders_they_name_exist():
     folders = "genrl|configs|data|notebooks|benchmarks|tests"
-    named = re.findall(rf"[` (]((?:{folders})/[\w/.]*\w)(?![\w-])", README)  # not ids, such as genrl/cube-single-v0
-    missing = [name for name in named if "NAME" not in name and not (root / name).exists()]
-    assert named
-    assert missing == []
+    for text, here in ((README, ROOT), (OF_BENCHMARKS, ROOT / "benchmarks")):
+        named = re.findall(rf"[` (]((?:{folders})/[\w/.]*\w)(?![\w-])", text)  # not ids, such as genrl/cube-single-v0
+        missing = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
+        linked = re.findall(r"\]\((?!http)([^)#]+)", text)
+        assert named
+        assert linked
+        assert missing == []
+        assert [name for name in linked if not (here / name).exists()] == []
+
+
+def test_every_benchmark_with_a_result_is_told_of_and_its_picture_shown():
+    results = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    assert results
+    for name in (path.stem for path in results):
+        assert f"`{name}`" in README, name
+        if name != "demo":
+            assert f"### {name}\n" in OF_BENCHMARKS, name
+        if (ROOT / "benchmarks" / "results" / f"{name}.png").exists():
+            assert f"results/{name}.png)" in README + OF_BENCHMARKS, name
