@@ -9,6 +9,7 @@ from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from genrl.data.collect import ResetOptions
 from genrl.data.environments import EnvLike
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
@@ -36,6 +37,7 @@ class LearningCurve(Callback):
         start: no look before so many updates.
         num_envs: environments stepped side by side; what is seen does not depend on it.
         max_steps: longer episodes are truncated.
+        reset_options: options for each episode's reset, as ``evaluate`` takes them.
         seed: of the episodes.
 
     Attributes:
@@ -56,6 +58,7 @@ class LearningCurve(Callback):
         start: int = 0,
         num_envs: int = 8,
         max_steps: int | None = None,
+        reset_options: ResetOptions | None = None,
         seed: int = 0,
     ) -> None:
         for name, value in {"every": every, "episodes": episodes, "num_envs": num_envs}.items():
@@ -63,6 +66,7 @@ class LearningCurve(Callback):
                 raise ConfigurationError(f"{name} of a LearningCurve must be at least 1, not {value}.")
         self.every, self.episodes, self.env, self.env_options = every, episodes, env, env_options
         self.start, self.num_envs, self.max_steps, self.seed = start, num_envs, max_steps, seed
+        self.reset_options = reset_options
         self.history: list[dict[str, float]] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -112,6 +116,7 @@ class LearningCurve(Callback):
             card=learner.spec.card,
             max_steps=self.max_steps,
             env_kwargs=self.env_options,
+            reset_options=self.reset_options,
         )
 
     def _where(self, module: LightningModule) -> EnvLike:

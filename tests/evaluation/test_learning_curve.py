@@ -97,6 +97,17 @@ def test_another_environment_and_its_options_can_be_named(car):
     assert "score" not in looks.history[-1]
 
 
+def test_episodes_begin_where_asked(car):
+    asked = []
+
+    def begin(episode, generator):
+        asked.append(episode)
+        return {"low": -0.5, "high": -0.49}
+
+    fitted(LEARNERS["bc"](), None, curve(6, reset_options=begin), data=batches(car))
+    assert asked == [0, 1, 2] * 2
+
+
 def test_refusals(car):
     with pytest.raises(ConfigurationError, match="every of a LearningCurve must be at least 1"):
         LearningCurve(0)
