@@ -38,6 +38,7 @@ NOTHING = 1e6
 """What is measured of windows of which nothing can be compared, so that they are the worst of all."""
 
 CHURN = {"s_churn": 80.0, "s_tmin": 0.05, "s_tmax": 50.0, "s_noise": 1.003}  # policy-guided diffusion's
+NOISY_BELOW = {"eta": 1.12, "s_tmax": 10.0}
 SOLVERS: Mapping[str, Callable[[int], Sampling]] = {
     "euler": partial(Sampling, "euler"),
     "ancestral": partial(Sampling, "ancestral"),
@@ -45,7 +46,7 @@ SOLVERS: Mapping[str, Callable[[int], Sampling]] = {
     "heun_churn": lambda calls: Sampling("heun", calls // 2, options=CHURN),
     "dpmpp_2m": partial(Sampling, "dpmpp_2m"),
     "dpmpp_2m_sde": partial(Sampling, "dpmpp_2m_sde"),
-    "dpmpp_2s_ancestral": lambda calls: Sampling("dpmpp_2s", calls // 2, sigma_min=0.03, options={"eta": 1.08}),
+    "dpmpp_2s_ancestral": lambda calls: Sampling("dpmpp_2s", calls // 2, sigma_min=0.03, options=NOISY_BELOW),
     "lms": partial(Sampling, "lms"),
 }
 """Arm -> the sampling that so many calls buy; where a step takes two, the last takes one, which leaves one over.

@@ -94,9 +94,22 @@ def dpmpp_2s(
     noise: Noise | None = None,
     *,
     eta: float = 0.0,
+    s_tmax: float = float("inf"),
 ) -> Tensor:
-    """DPM-Solver++(2S), two calls a step (Lu et al. 2022); ``eta`` above 0 is stochastic, 1 its ancestral form."""
-    return run(solvers.dpmpp_2s(denoiser.path, _times(grid), eta), denoiser, x, condition, noise)
+    """DPM-Solver++(2S), two calls a step (Lu et al. 2022); ``eta`` above 0 is stochastic, 1 its ancestral form.
+
+    Args:
+        denoiser: see the module.
+        x: see the module.
+        grid: see the module.
+        condition: see the module.
+        noise: see the module.
+        eta: noise of a step in units of that of the ancestral form. Somewhat above 1 samples come nearer to where the
+            data are dense, and what is rare in them becomes rarer.
+        s_tmax: highest sigma / alpha from which a step is noisy. In few steps noise at high levels is not forgotten
+            and shows in the marginals; at low levels it takes away what earlier steps did wrong.
+    """
+    return run(solvers.dpmpp_2s(denoiser.path, _times(grid), eta, s_tmax), denoiser, x, condition, noise)
 
 
 def dpmpp_2m(denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any = None, noise: Noise | None = None) -> Tensor:

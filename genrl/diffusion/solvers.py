@@ -125,14 +125,14 @@ def dpm_2(path: Path, times: Times) -> Program:
 
 
 @lru_cache(maxsize=256)
-def dpmpp_2s(path: Path, times: Times, eta: float) -> Program:
+def dpmpp_2s(path: Path, times: Times, eta: float, s_tmax: float) -> Program:
     """DPM-Solver++(2S): a step by the estimate half-way; with ``eta`` it goes further down and noise is put back."""
     calls, rows, pending = [], [], START
     for start, end in pairwise(times):
         step = levels(path, (start, end))
         rows.append(pending)
         calls.append(start)
-        [pending] = posterior(step.alpha, step.sigma, eta)
+        [pending] = posterior(step.alpha, step.sigma, eta if step.sigma[0] <= s_tmax * step.alpha[0] else 0.0)
         down = step._replace(sigma=torch.stack((step.sigma[0], (step.sigma[1] ** 2 - pending.spread**2).sqrt())))
         if (middle := halfway(path, down)) is not None:
             half = levels(path, (start, middle))

@@ -70,8 +70,14 @@ def test_linear_multistep_has_the_order_asked_for(order):
 
 @pytest.mark.parametrize(
     ("sampler", "options", "order"),
-    [(ancestral, {}, 1), (dpmpp_2m_sde, {}, 2), (heun, {"s_churn": 10.0}, 1), (dpmpp_2s, {"eta": 1.0}, 2)],
-    ids=["ancestral", "dpmpp_2m_sde", "heun", "dpmpp_2s"],
+    [
+        (ancestral, {}, 1),
+        (dpmpp_2m_sde, {}, 2),
+        (heun, {"s_churn": 10.0}, 1),
+        (dpmpp_2s, {"eta": 1.0}, 2),
+        (dpmpp_2s, {"eta": 1.0, "s_tmax": 1.0}, 2),
+    ],
+    ids=["ancestral", "dpmpp_2m_sde", "heun", "dpmpp_2s", "dpmpp_2s-below-1"],
 )
 def test_stochastic_solvers_reach_the_right_spread(sampler, options, order):
     """Weak order: of the exact standard deviation, from noise levels at which the start is a sample too."""
@@ -84,6 +90,21 @@ def test_stochastic_solvers_reach_the_right_spread(sampler, options, order):
         errors.append(abs(spread - math.sqrt(1 + 0.3**2)))
     slope = -stats.linregress([math.log(n) for n in counts], [math.log(e) for e in errors]).slope
     assert slope > order - 0.3
+
+
+def test_noise_is_drawn_only_below_its_limit():
+    """A step is noisy from ``s_tmax`` on: nowhere it is the deterministic solver, everywhere the ancestral form."""
+    x, grid = torch.full((3, 1), 80.0, dtype=torch.float64), karras(12)
+
+    def made(**options):
+        return dpmpp_2s(Gaussian(EDM()), x, grid, None, BlockNoise(0, 0), **options)
+
+    assert torch.equal(made(eta=1.0, s_tmax=0.0), made())
+    assert torch.equal(made(eta=1.0, s_tmax=80.0), made(eta=1.0))
+    level = float(grid[8])
+    above = dpmpp_2s(Gaussian(EDM()), x, grid[:9], None)
+    below = dpmpp_2s(Gaussian(EDM()), above, grid[8:], None, BlockNoise(0, 0), eta=1.0)
+    torch.testing.assert_close(made(eta=1.0, s_tmax=level), below)
 
 
 def unit_noise(step, like):
