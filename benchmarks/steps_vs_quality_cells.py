@@ -38,7 +38,7 @@ NOTHING = 1e6
 """What is measured of windows of which nothing can be compared, so that they are the worst of all."""
 
 CHURN = {"s_churn": 80.0, "s_tmin": 0.05, "s_tmax": 50.0, "s_noise": 1.003}  # policy-guided diffusion's
-NOISY_BELOW = {"eta": 1.12, "s_tmax": 10.0}
+NOISY_BELOW = {"eta": 1.15, "s_tmax": 7.0}
 SOLVERS: Mapping[str, Callable[[int], Sampling]] = {
     "euler": partial(Sampling, "euler"),
     "ancestral": partial(Sampling, "ancestral"),
