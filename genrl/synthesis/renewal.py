@@ -23,6 +23,7 @@ from genrl.learners.learner import Learner
 from genrl.methods.method import Method
 from genrl.synthesis.generate import Plan, at_least, fitted_spec
 from genrl.synthesis.shards import from_tensors, to_tensors
+from genrl.synthesis.warned import one_of_a_kind
 from genrl.training.batches import ChangingBatches, RandomBatches, shares
 from genrl.training.forecast import batches_left
 from genrl.training.rest import at_rest
@@ -127,7 +128,7 @@ class Renewal(Callback):
         """Generation ``number``, by the learner as it is now."""
         assert learner.spec is not None
         began = time.perf_counter()
-        with at_rest(learner):
+        with at_rest(learner), one_of_a_kind():
             method: Method = self.source(learner, number)
             _require_spaces(method, learner.spec)
             episodes = concatenate(list(self._blocks(trainer, learner, method, number)))

@@ -2,6 +2,7 @@
 
 import copy
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,25 @@ def test_a_renewal_leaves_no_trace_but_its_data(method):
     plain = LEARNERS["td3bc"]()
     plain.prepare(linear())
     assert plain.state_dict().keys() == one.state_dict().keys()
+
+
+def test_what_every_block_warns_of_is_said_once_a_generation(method):
+    class Doubtful(Unguided):
+        def __call__(self, learner, generation: int) -> Method:
+            made = Rewarding(self.method, 0.0)
+            plain = made.synthesize
+
+            def synthesize(block, conditions=None, **settings):
+                warnings.warn(f"block {block.index} is doubtful", stacklevel=1)
+                return plain(block, conditions, **settings)
+
+            made.synthesize = synthesize
+            return made
+
+    with pytest.warns(UserWarning, match="doubtful") as told:
+        fitted(LEARNERS["bc"](), renewal(Doubtful(method)))
+    texts = [str(each.message) for each in told if "doubtful" in str(each.message)]
+    assert texts == ["block 0 is doubtful (1 more like this.)"] * 3
 
 
 def test_at_rest_restores_every_part():
