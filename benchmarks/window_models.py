@@ -54,12 +54,12 @@ def aggregate(results: Results) -> dict[str, float]:
 def picture(results: Results) -> Figure:
     """A panel for each environment, a bar for each arm: the median error."""
     panels = {
-        f"{place} ({len(results.complete[place])} seeds)": {
+        f"{place}, seeds: {len(results.complete[place])}": {
             arm: results.summary(arm, "error", place) for arm in results.arms if arm != REAL
         }
         for place in results.environments
     }
-    return panels_of_bars(panels, "dynamics error, median (real std): interquartile mean over seeds, 95 % interval")
+    return panels_of_bars(panels, "median dynamics error in real std: IQM over seeds, 95 % interval", digits=3)
 
 
 QUICK = {"updates": 20, "windows": 20, "kind": "medium_1"}
