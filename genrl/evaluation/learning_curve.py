@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from genrl.data.collect import ResetOptions
-from genrl.data.environments import EnvLike
+from genrl.data.environments import EnvLike, make_env
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
 from genrl.evaluation.evaluate import Evaluation, evaluate
@@ -82,12 +82,12 @@ class LearningCurve(Callback):
         self.history = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know the environment before an update is lost.
+        """Make the environment once, before an update is lost.
 
         Raises:
-            ConfigurationError: neither the data nor ``env`` name one.
+            ConfigurationError: neither the data nor ``env`` name one, or not one that is registered.
         """
-        self._where(pl_module)
+        make_env(self._where(pl_module), self.env_options).close()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

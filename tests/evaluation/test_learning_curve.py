@@ -116,3 +116,5 @@ def test_refusals(car):
     nameless = replace(car, card=DatasetCard("toy/nameless-v0"))
     with pytest.raises(ConfigurationError, match=r"'toy/nameless-v0' names no environment .* give it one with env"):
         fitted(LEARNERS["bc"](), None, curve(), data=batches(nameless))
+    with pytest.raises(ConfigurationError, match="No environment 'Nowhere-v0' is registered"):
+        fitted(LEARNERS["bc"](), None, LearningCurve(1000, env="Nowhere-v0"), data=batches(car))
