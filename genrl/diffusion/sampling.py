@@ -32,8 +32,8 @@ class Sampling(Setting):
         spacing: name of the grid in ``genrl.diffusion.spacings``.
         temperature: factor on all noise that sampling draws; below 1 samples gather where the data are densest, with 0
             nothing is drawn.
-        precision: 32-true, or bf16-mixed, in which networks multiply and convolve in bfloat16. That takes up to half
-            the time where the processor has it; what the batch size changes by rounding, it changes more then.
+        precision: 32-true, or bf16-mixed, in which networks multiply and convolve in bfloat16. That takes a half to
+            three quarters of the time on a CPU that has it; what the batch size changes by rounding, it changes more.
 
     Raises:
         ConfigurationError: there is no such solver, grid, temperature or precision.
