@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import locomotion_models
 from benchmarks import window_models_cells as cells
 from benchmarks.cells import Cell
 from benchmarks.locomotion_models import Origin, windows
@@ -30,6 +31,13 @@ def test_ratios_are_of_the_same_seed():
     assert figures["iqm.halfcheetah.plain.impossible"] == pytest.approx(3.0)
     assert not any(".real." in key or ".plain." in key for key in figures if key.startswith("ratio"))
     assert len(picture(results).axes) == 2
+
+
+@pytest.fixture(autouse=True)
+def tanh_in_hopper(monkeypatch):
+    """What the actors, which may not be here, would say of themselves."""
+    for module in (cells, locomotion_models):
+        monkeypatch.setattr(module, "ends_in_tanh", lambda environment: environment == "hopper")
 
 
 @pytest.mark.parametrize("environment", ["hopper", "halfcheetah"])
