@@ -58,8 +58,7 @@ class Sampling(Setting):
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """Denoise from ``eps`` (B, ...) of unit variance to data (B, ...)."""
         eps, noise = _tempered(eps, noise, self.temperature)
-        with at_precision(self.precision, eps.device):
-            return SAMPLERS[self.solver](denoiser, eps * self.sigma_max, self.grid, condition, noise, **self.options)
+        return _solved(self, denoiser, eps * self.sigma_max, self.grid, condition, noise)
 
     def again(
         self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
@@ -67,8 +66,7 @@ class Sampling(Setting):
         """Noise data (B, ...) with ``eps`` up to the last ``level`` (0 to 1) of the grid's steps, and denoise them."""
         grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
         eps, noise = _tempered(eps, noise, self.temperature)
-        with at_precision(self.precision, eps.device):
-            return SAMPLERS[self.solver](denoiser, rows + float(grid[0]) * eps, grid, condition, noise, **self.options)
+        return _solved(self, denoiser, rows + float(grid[0]) * eps, grid, condition, noise)
 
     @property
     def grid(self) -> Tensor:
@@ -122,8 +120,7 @@ class FlowSampling(Setting):
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """From ``eps`` (B, ...) of unit variance to data (B, ...)."""
         eps, noise = _tempered(eps, noise, self.temperature)
-        with at_precision(self.precision, eps.device):
-            return SAMPLERS[self.solver](denoiser, eps, self.grid, condition, noise, **self.options)
+        return _solved(self, denoiser, eps, self.grid, condition, noise)
 
     def again(
         self, denoiser: Estimator, rows: Tensor, level: float, eps: Tensor, condition: Any, noise: Noise
@@ -132,8 +129,15 @@ class FlowSampling(Setting):
         grid = self.grid[self.steps - max(round(level * self.steps), 1) :]
         eps, noise = _tempered(eps, noise, self.temperature)
         mixed = torch.lerp(rows, eps, float(grid[0]))
-        with at_precision(self.precision, eps.device):
-            return SAMPLERS[self.solver](denoiser, mixed, grid, condition, noise, **self.options)
+        return _solved(self, denoiser, mixed, grid, condition, noise)
+
+
+def _solved(
+    how: Sampling | FlowSampling, denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any, noise: Noise
+) -> Tensor:
+    """The solver carried out on ``grid`` from (B, ...) states ``x``."""
+    with at_precision(how.precision, x.device):
+        return SAMPLERS[how.solver](denoiser, x, grid, condition, noise, **how.options)
 
 
 def _require_solver(name: str) -> None:
