@@ -94,6 +94,7 @@ BENCHMARK = Benchmark(
         "benchmarks/scheduler_loops.py",
         "genrl/learners/sequence_policy.py",
         "genrl/learners/denoising.py",
+        "genrl/nets/causal.py",
         "genrl/nets/policy_transformer.py",
         "genrl/diffusion/*.py",
     ],

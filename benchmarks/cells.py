@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import machine
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -120,9 +122,14 @@ class CellStore:
         """How long the cell took when it was last computed, stale or not."""
         return self._record(cell).get("seconds")
 
+    def processor(self, cell: Cell) -> str:
+        """What the cell was computed on; cells of an earlier form do not say."""
+        return self._record(cell).get("processor", "processor not recorded")
+
     def write(self, cell: Cell, values: Mapping[str, float], seconds: float) -> None:
-        """Store the finished cell."""
+        """Store the cell that was finished here."""
         record = {**_plain(asdict(cell)), "fingerprint": self.fingerprint, "seconds": seconds, "values": dict(values)}
+        record["processor"] = machine()["processor"]
         write_json(self.folder / cell.path, record)
 
     def workspace(self) -> Path:

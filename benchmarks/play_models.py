@@ -38,6 +38,7 @@ CODE = [
     "benchmarks/play_models.py",
     "benchmarks/play.py",
     "genrl/data/history.py",
+    "genrl/nets/causal.py",
     "genrl/nets/policy_transformer.py",
     *(f"genrl/learners/{part}.py" for part in ("sequence", "sequence_policy", "denoising", "beso", "flow_policy")),
     *(f"genrl/learners/{part}.py" for part in ("sequence_bc", "latent_plan", "behavior_transformer", "kmeans")),

@@ -14,10 +14,17 @@ from genrl.evaluation.statistics import Interval, bootstrap, paired_gain
 
 @dataclass(frozen=True)
 class Results:
-    """What is done of ``planned``. A seed counts in an environment when every arm planned there has it finished."""
+    """What is done of ``planned``. A seed counts in an environment when every arm planned there has it finished.
+
+    Attributes:
+        planned: all cells.
+        done: the values of those that are finished.
+        processors: what they were computed on.
+    """
 
     planned: Sequence[Cell]
     done: Mapping[Cell, Mapping[str, float]]
+    processors: Sequence[str] = ()
 
     @cached_property
     def complete(self) -> dict[str, list[int]]:

@@ -204,7 +204,7 @@ def result_file(benchmark: Benchmark, results: Results) -> dict[str, Any]:
             **benchmark.settings,
             "seeds": seeds,
             "missing": [str(cell) for cell in results.missing],
-            "machine": machine(),
+            "machine": machine() | {"processor": ", ".join(results.processors)},
             "code": benchmark.fingerprint(),
         },
     }
@@ -244,7 +244,7 @@ def _write_results(benchmark: Benchmark, results: Results, folder: Path) -> None
 
 def _finished(cells: Sequence[Cell], store: CellStore) -> Results:
     done = {cell: values for cell in cells if (values := store.read(cell)) is not None}
-    return Results(cells, done)
+    return Results(cells, done, sorted({store.processor(cell) for cell in done}))
 
 
 def _finite(figures: Values) -> Iterator[tuple[str, float]]:

@@ -25,6 +25,7 @@ from benchmarks.equivalence import compare
 from benchmarks.locomotion import ENVIRONMENTS
 from benchmarks.locomotion_models import CODE, HORIZON
 from benchmarks.locomotion_models import UPDATES as LONGER_UPDATES
+from benchmarks.pgd import TRIED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from benchmarks.window_models_cells import ARMS, KIND, MEASURED, REAL, UPDATES, WINDOWS, compute
@@ -70,7 +71,7 @@ BENCHMARK = Benchmark(
     compute=compute,
     aggregate=aggregate,
     picture=picture,
-    tried={arm: 26 for arm in ARMS if arm != REAL},
+    tried={arm: TRIED["unguided"] for arm in ARMS if arm != REAL},
     quick_cells=[
         replace(cell, settings=QUICK) for cell in grid(["real", "plain", "bf16_sampling"], ENVIRONMENTS, range(1))
     ],

@@ -36,36 +36,36 @@ HALF = "bf16-mixed"
 Changes = Mapping[str, Any]
 
 
-class Variant(NamedTuple):
-    """How a model is fitted, and how it is sampled.
+class Fitting(NamedTuple):
+    """How a model is fitted.
 
     Attributes:
-        fitted: name of a fit in ``FITS``.
-        sampling: of its windows.
+        changes: environment -> what of ``locomotion_models.windows`` is otherwise.
+        precision: the Trainer's.
     """
 
-    fitted: str
-    sampling: Sampling = SAMPLING
+    changes: Callable[[str], Changes] = lambda environment: {}
+    precision: str = "32-true"
 
 
-FITS: Mapping[str, Callable[[str], Changes]] = {
-    "plain": lambda environment: {},
-    "other_squash": lambda environment: {"squash": not ends_in_tanh(environment)},
-    "standardised_ends": lambda environment: {"ends": ZScore},
-    "bf16": lambda environment: {},
-}
-"""Name of a fit -> what of ``locomotion_models.windows`` it changes in an environment."""
-PRECISIONS = {"bf16": HALF}
-VARIANTS: Mapping[str, Variant] = {
-    "plain": Variant("plain"),
-    "heun": Variant("plain", Sampling("heun", (CALLS + 1) // 2)),
-    "bf16_sampling": Variant("plain", replace(SAMPLING, precision=HALF)),
-    "bf16": Variant("bf16", replace(SAMPLING, precision=HALF)),
-    "other_squash": Variant("other_squash"),
-    "standardised_ends": Variant("standardised_ends"),
+FITTINGS: Mapping[str, Fitting] = {
+    "plain": Fitting(),
+    "other_squash": Fitting(lambda environment: {"squash": not ends_in_tanh(environment)}),
+    "standardised_ends": Fitting(lambda environment: {"ends": ZScore}),
+    "bf16": Fitting(precision=HALF),
 }
 REAL, LONGER = "real", "longer"
-ARMS = (REAL, *VARIANTS, LONGER)
+VARIANTS: Mapping[str, tuple[str, Sampling]] = {
+    "plain": ("plain", SAMPLING),
+    "heun": ("plain", Sampling("heun", (CALLS + 1) // 2)),
+    "bf16_sampling": ("plain", replace(SAMPLING, precision=HALF)),
+    "bf16": ("bf16", replace(SAMPLING, precision=HALF)),
+    "other_squash": ("other_squash", SAMPLING),
+    "standardised_ends": ("standardised_ends", SAMPLING),
+    LONGER: (LONGER, SAMPLING),
+}
+"""Arm -> which fit, and how its windows are sampled; that of ``longer`` is the shared model of other benchmarks."""
+ARMS = (REAL, *VARIANTS)
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
@@ -85,13 +85,13 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
 
 def synthetic(cell: Cell, origin: Origin, workspace: Path) -> Episodes:
     """Windows of the cell's model."""
-    variant = VARIANTS.get(cell.arm, Variant(LONGER))
-    if variant.fitted == LONGER:
+    name, sampling = VARIANTS[cell.arm]
+    if name == LONGER:
         method = model("diffusion", origin)
     else:
-        method = fitted(variant.fitted, origin, cell.settings.get("updates", UPDATES), workspace)
+        method = fitted(name, origin, cell.settings.get("updates", UPDATES), workspace)
     assert isinstance(method, TrajectoryDiffusion)
-    method.sampling = variant.sampling
+    method.sampling = sampling
     return method.synthesize(Block(cell.seed, 0, cell.settings.get("windows", WINDOWS)), batch_size=AT_ONCE)
 
 
@@ -99,9 +99,10 @@ def fitted(name: str, origin: Origin, updates: int, workspace: Path) -> Method:
     """The model of one kind of fit, which several arms share."""
 
     def build(folder: Path) -> None:
-        method = windows(origin, **FITS[name](origin.environment))
-        precision = HALF if name == "bf16" else "32-true"
-        save(fit_windows(method, real_data(origin.environment, origin.kind), updates, precision), folder / "model.ckpt")
+        fitting = FITTINGS[name]
+        method = windows(origin, **fitting.changes(origin.environment))
+        real = real_data(origin.environment, origin.kind)
+        save(fit_windows(method, real, updates, fitting.precision), folder / "model.ckpt")
 
     place = artefact(workspace, f"{name}-{'-'.join(map(str, origin))}-{updates}", build)
     found = load(place / "model.ckpt")

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genrl.nets.causal import CausalLayer, start_small
 from genrl.nets.embedding import SinusoidalEmbedding
 
 PolicyNet = Callable[[int, int, int, int, int, int, int], nn.Module]
@@ -31,28 +31,6 @@ class Observed(NamedTuple):
 
     states: Tensor
     goals: Tensor
-
-
-class CausalLayer(nn.Module):
-    """Pre-LN attention and MLP; a token sees itself and those before it."""
-
-    def __init__(self, width: int, heads: int, attention_dropout: float, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.attention_dropout = heads, attention_dropout
-        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.inner, self.outer = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, width) to (B, N, width)."""
-        batch, tokens, width = x.shape
-        qkv = self.qkv(self.norm_attention(x)).view(batch, tokens, 3, self.heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()  # (B, heads, N, width / heads)
-        chance = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=chance, is_causal=True)
-        x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, tokens, width)))
-        return x + self.dropout(self.outer(F.gelu(self.inner(self.norm_mlp(x)))))
 
 
 class PolicyTransformer(nn.Module):
@@ -103,11 +81,7 @@ class PolicyTransformer(nn.Module):
         self.position = nn.Parameter(torch.empty(self.actions, width))
         self.layers = nn.ModuleList(CausalLayer(width, heads, attention_dropout, dropout) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, output_dim)
-        for name, parameter in self.named_parameters():
-            if parameter.ndim > 1:
-                nn.init.normal_(parameter, std=0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        start_small(self)
 
     def forward(self, actions: Tensor | None, noise: Tensor | None, observed: Observed) -> Tensor:
         """(B, H, A) noisy actions at (B,) noise levels, or None for both, to (B, H, O); H = T - 1 + K."""

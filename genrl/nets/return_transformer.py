@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from genrl.nets.policy_transformer import CausalLayer
+from genrl.nets.causal import CausalLayer, start_small
 
 ReturnNet = Callable[[int, int, int, int], nn.Module]
 """Maker of such a network from the first four sizes that ``ReturnTransformer`` takes."""
@@ -50,11 +50,7 @@ class ReturnTransformer(nn.Module):
         self.norm_tokens, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
         self.layers = nn.ModuleList(CausalLayer(width, heads, dropout, dropout) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, output_dim)
-        for name, parameter in self.named_parameters():
-            if parameter.ndim > 1:
-                nn.init.normal_(parameter, std=0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        start_small(self)
 
     def forward(self, returns: Tensor, states: Tensor, actions: Tensor, times: Tensor) -> Tensor:
         """(B, K) returns to go, (B, K, S), (B, K, A) and (B, K) int64 steps since the beginning to (B, K, O).

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from genrl.nets.causal import CausalLayer
 from genrl.nets.mlp import MLP
-from genrl.nets.policy_transformer import CausalLayer
 
 FutureNet = Callable[[int, int], nn.Module]
 """Maker of a network over futures from the first two sizes that ``PooledMLP`` and ``FutureTransformer`` take."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cells import Cell, artefact, code_digest, grid
+from benchmarks.machine import machine
 from benchmarks.runner import Benchmark, main
 
 ARMS = ("ours", "reference")
@@ -69,6 +70,17 @@ def test_a_second_run_computes_only_what_is_missing(tmp_path):
     (tmp_path / "cells/toy/reported/all/ours.1.json").write_text('{"fingerprint": "cut o')  # as a crash might leave it
     assert run(benchmark(tmp_path, grid(ARMS, seeds=range(3))), tmp_path) == ["all/ours/1"]
     assert run(benchmark(tmp_path, grid(ARMS, seeds=range(3))), tmp_path) == []
+
+
+def test_a_result_names_the_processors_of_its_cells_not_the_one_that_gathers_them(tmp_path, monkeypatch):
+    cells, here = grid(ARMS), machine()["processor"]
+    run(benchmark(tmp_path, cells), tmp_path)
+    monkeypatch.setattr("benchmarks.cells.machine", lambda: {"processor": "Z80"})
+    assert run(benchmark(tmp_path, cells), tmp_path) == []
+    assert result(tmp_path)["settings"]["machine"]["processor"] == here
+    (tmp_path / "cells/toy/reported/all/ours.0.json").unlink()
+    run(benchmark(tmp_path, cells), tmp_path)
+    assert result(tmp_path)["settings"]["machine"]["processor"] == ", ".join(sorted([here, "Z80"]))
 
 
 def test_changed_settings_make_cells_stale(tmp_path):

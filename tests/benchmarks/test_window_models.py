@@ -43,15 +43,14 @@ def tanh_in_hopper(monkeypatch):
 @pytest.mark.parametrize("environment", ["hopper", "halfcheetah"])
 def test_one_choice_is_changed_at_a_time(environment):
     plain = windows(Origin(environment, "medium_10", 0))
-    for name, changes in cells.FITS.items():
-        changed = windows(Origin(environment, "medium_10", 0), **changes(environment))
-        one, other = plain.configuration(), changed.configuration()
-        assert {key for key in one if one[key] != other[key]} == set(changes(environment)), name
+    for name, fitting in cells.FITTINGS.items():
+        changes = fitting.changes(environment)
+        one, other = plain.configuration(), windows(Origin(environment, "medium_10", 0), **changes).configuration()
+        assert {key for key in one if one[key] != other[key]} == set(changes), name
     assert plain.squash == (environment == "hopper")
-    assert cells.FITS["standardised_ends"](environment)["ends"] is ZScore
-    samplings = {arm: variant.sampling for arm, variant in cells.VARIANTS.items()}
-    calls = {arm: 2 * sampling.steps - 1 for arm, sampling in samplings.items()}
-    assert set(calls.values()) == {31}
+    assert cells.FITTINGS["standardised_ends"].changes(environment)["ends"] is ZScore
+    assert {name for name, fitting in cells.FITTINGS.items() if fitting.precision != "32-true"} == {"bf16"}
+    assert {2 * sampling.steps - 1 for _, sampling in cells.VARIANTS.values()} == {31}
 
 
 def test_a_cell_is_what_its_settings_say(tmp_path, monkeypatch):
