@@ -80,7 +80,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     try:
         result = COMMANDS[name].run(f"genrl {name}", rest)
-    except (GenrlError, argparse.ArgumentError, ValueError) as error:
+    except (GenrlError, argparse.ArgumentError, ValueError, OSError) as error:
         if (sentence := explained(error)) is None:
             raise
         print(f"genrl {name}: {sentence}", file=sys.stderr)
@@ -100,6 +100,8 @@ def explained(error: BaseException) -> str | None:
         if isinstance(cause, GenrlError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
     if not isinstance(error, argparse.ArgumentError):
         return None
     key = re.match(r'Parser key "(.*?)":', str(error))

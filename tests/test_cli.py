@@ -366,6 +366,11 @@ def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, ca
         (["synthesize", *LED, "--guidance-scale", "2"], "give --guide or --critic"),
         (["synthesize", *LED, "--guide", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
         (["synthesize", *LED, "--renoise", "missing-v0"], "No data set 'missing-v0'"),
+        (["synthesize", *LED, "--surpassing.tries", "5"], "name data with --surpass"),
+        (["synthesize", *LED, "--sampling.steps", "abc"], "a whole number, not 'abc'"),
+        (["synthesize", *LED, "--length", "0"], "length must be at least 1, not 0"),
+        (["synthesize", *LED, "--conditions", "nowhere.npz"], "There is no file nowhere.npz"),
+        (["synthesize", *LED, "--conditions", "w.npz", "--goal", "[0,0]"], "w.npz says what each episode is asked for"),
         (["synthesize", *LED, "--renoise", "a-v0", "--renoising.levl", "1"], "level, amplify and weight"),
         (["evaluate", "--policy", "{method}"], "does not act"),
         (["fit", "--config", "{config}", "--model.overlap=99"], "An overlap of 99 rows does not fit"),
@@ -374,6 +379,10 @@ def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, ca
         (["fit", "--config", "{config}", "--data.data=missing-v0"], "No data set 'missing-v0'"),
         (["fit", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["validate", "--config", "{config}"], "--ckpt_path"),
+        (["report", "a-v0", "b-v0", "--out", "."], "is a folder"),
+        (["dynamics", "a-v0", "b-v0", "--out", "errors.txt"], "errors.txt names no kind of picture"),
+        (["evaluate", "--policy", "random", "--env", "Hopper-v5", "--out", "."], "is a folder"),
+        (["evaluate", "--policy", "random", "--env", "Hopper-v5", "--out", "{learner}/a.json"], "is a file"),
     ],
 )
 def test_bad_input_gives_one_sentence(arguments, sentence, fitted, tmp_path, capsys, monkeypatch):

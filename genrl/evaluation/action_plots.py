@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
-from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
 from genrl.evaluation.statistics import Interval
 from genrl.evaluation.style import FAINT, SYNTHETIC, Picture, colours, grid, label, legend, legend_below
 
@@ -28,7 +28,12 @@ def first_actions(data: Mapping[str, Episodes], columns: int = 4, width: float =
 
     Raises:
         UnsupportedSpaceError: an action has fewer than two numbers.
+        ConfigurationError: there are fewer than two data sets.
     """
+    if len(data) < 2:
+        raise ConfigurationError(
+            f"first_actions draws data sets above a first one; {', '.join(data) or 'none'} is all."
+        )
     (name, below), *rest = [(name, _first(episodes)) for name, episodes in data.items()]
     reach = 1.08 * max(float(np.abs(dots).max()) for _, dots in [(name, below), *rest])
     picture, panels = grid(len(rest), columns, width, width + 0.3)

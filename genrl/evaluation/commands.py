@@ -21,9 +21,10 @@ from genrl.data.store import load, save
 from genrl.evaluation import evaluate as evaluating
 from genrl.evaluation.dynamics_error import MOST
 from genrl.evaluation.dynamics_report import DynamicsReport, dynamics_report, error_curves
-from genrl.evaluation.learning_curve import recorded_environment
+from genrl.evaluation.output import file_to_write, picture_to_write
 from genrl.evaluation.policies import make_policy
 from genrl.evaluation.quality import HORIZON, quality_report
+from genrl.evaluation.recorded import recorded_environment
 from genrl.evaluation.replay import Replay
 from genrl.evaluation.replay import replay as taken_again
 from genrl.learners.learner import Learner
@@ -117,6 +118,7 @@ def evaluate(
         out: a JSON file for the return, length and success of every episode.
         progress: show a progress bar.
     """
+    out = out and file_to_write(out)
     card = _card(policy, data, root)
     where = env or _environment(card, policy)
     actor = make_policy(policy, make_env(where, env_options), policy_options)
@@ -158,6 +160,7 @@ def report(
     Returns:
         The file.
     """
+    out = file_to_write(out)
     unseen = None if held_out is None else load(held_out, root)
     return quality_report(load(real, root), load(synthetic, root), out, unseen, horizon)
 
@@ -184,10 +187,10 @@ def dynamics(
         seed: of that draw.
         root: folder of data sets; Minari's own by default.
     """
+    out = out and picture_to_write(out)
     learner = None if policy is None else load_checkpoint(policy)
     result = dynamics_report(load(data, root), load(real, root), cast(Learner | None, learner), seed, most)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         error_curves(result.errors).savefig(out, dpi=160)
     return result
 
@@ -224,5 +227,4 @@ def _write(result: evaluating.Evaluation, path: Path) -> None:
     rows = {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}
     if result.success is not None:
         rows["success"] = result.success.tolist()
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows) + "\n", encoding="utf-8")

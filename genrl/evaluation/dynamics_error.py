@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import AlignmentError
+from genrl.data.errors import AlignmentError, ConfigurationError
 from genrl.data.randomness import generator
+from genrl.evaluation.fidelity import ROUNDING
+from genrl.evaluation.recorded import elsewhere, names
 from genrl.evaluation.simulators import Simulator
 
 MOST = 10_000
@@ -117,10 +119,17 @@ def dynamics_error(data: Episodes, real: Episodes, seed: int = 0, most: int = MO
         most: transitions that are looked at.
 
     Raises:
-        ConfigurationError: no environment is recorded, or it cannot be made here.
+        ConfigurationError: no environment is recorded, or it cannot be made here; ``most`` is below 1.
         UnsupportedSpaceError: the environment's states cannot be restored.
-        AlignmentError: a data set does not have the environment's spaces.
+        AlignmentError: a data set does not have the environment's spaces, or the two are of different environments.
     """
+    if elsewhere(data.card, real.card):
+        raise AlignmentError(
+            f"The data are of {' and '.join(sorted(names(data.card)))}, the real ones of"
+            f" {' and '.join(sorted(names(real.card)))}: errors can be measured by data of the same environment alone."
+        )
+    if most < 1:
+        raise ConfigurationError(f"most, the transitions looked at, must be at least 1, not {most}.")
     simulator = Simulator.of(real.card if real.card.env_spec or real.card.eval_env_spec else data.card)
     scale, reward_scale = _scales(real, simulator)
     chosen = torch.randperm(data.num_transitions, generator=generator(seed, "dynamics error"))[:most].sort().values
@@ -167,8 +176,13 @@ def _scales(real: Episodes, simulator: Simulator) -> tuple[Tensor, Tensor]:
     """Standard deviation (S,) of the changes in one real step, and of the real rewards; 1 where they are constant."""
     states = simulator.states(real.observations)
     changes = difference(states[real.observation_rows + 1], states[real.observation_rows], simulator.angles)
-    spread, rewards = changes.std(0, correction=0), real.rewards.double().std(correction=0)
-    return torch.where(spread > 0, spread, 1.0), torch.where(rewards > 0, rewards, 1.0)
+    return _spread(changes), _spread(real.rewards.double())
+
+
+def _spread(rows: Tensor) -> Tensor:
+    """(...) standard deviation over the first axis; 1 where all rows are alike but for rounding."""
+    std = rows.std(0, correction=0)
+    return torch.where(std > ROUNDING * rows.abs().amax(0), std, 1.0)
 
 
 def _actions(data: Episodes, simulator: Simulator) -> Tensor:

@@ -15,7 +15,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.policy import Policy
-from genrl.evaluation.scores import ReferenceScores, references_of
+from genrl.evaluation.scores import ReferenceScores, references_where
 from genrl.evaluation.statistics import Interval, bootstrap, rate
 
 SUCCESS_INFOS = ("success", "is_success")
@@ -119,7 +119,8 @@ def evaluate(
         seed: the one source of all randomness.
         num_envs: environments stepped side by side.
         conditions: row e is passed to the policy while it acts in episode e.
-        card: of the data set learned from, for its reference scores; otherwise those of the environment, if known.
+        card: of the data set learned from, for its reference scores, unless they are another environment's; otherwise
+            those of the environment, if known.
         deterministic: ask the policy for its deterministic action, as the field evaluates.
         max_steps: an episode still running after so many steps is truncated.
         progress: show a progress bar.
@@ -142,7 +143,7 @@ def evaluate(
         env_kwargs=env_kwargs,
         reset_options=reset_options,
     )
-    return Evaluation(played, references_of(card or played.card) or references_of(played.card))
+    return Evaluation(played, references_where(played.card, card))
 
 
 def successes(episodes: Episodes) -> np.ndarray | None:

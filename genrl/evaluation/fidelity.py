@@ -16,6 +16,8 @@ from genrl.data.columns import comparable
 from genrl.data.episodes import Episodes
 
 MAX_ROWS = 100_000
+ROUNDING = 1e-9
+"""Spread relative to the largest magnitude that is but rounding: a mean of equal numbers may not be their value."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,21 @@ def fidelity(real: Episodes, synthetic: Episodes, seed: int = 0) -> Fidelity:
 
 
 def scaled_wasserstein(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Wasserstein-1 distance of two samples (n,) and (m,) over the real one's standard deviation (1 if that is 0)."""
-    return float(wasserstein_distance(real, synthetic) / (real.std() or 1.0))
+    """Wasserstein-1 distance of two samples (n,) and (m,) over the real one's ``spread``."""
+    return float(wasserstein_distance(real, synthetic) / spread(real))
+
+
+def spread(rows: np.ndarray) -> np.ndarray:
+    """(...) standard deviation over the first axis of ``rows`` (N, ...); 1 where they are all alike."""
+    std = rows.std(0)
+    return np.where(std > ROUNDING * np.abs(rows).max(0), std, 1.0)
 
 
 def correlations(rows: np.ndarray) -> np.ndarray:
     """(D, D) Pearson correlations of the columns of ``rows`` (N, D); 0 with a constant column, 1 on the diagonal."""
     centred = rows - rows.mean(0)
     norms = np.linalg.norm(centred, axis=0)
-    unit = centred / np.where(norms > 0, norms, 1.0)
+    unit = centred / np.where(norms > ROUNDING * np.linalg.norm(rows, axis=0), norms, np.inf)
     result = unit.T @ unit
     np.fill_diagonal(result, 1.0)
     return result

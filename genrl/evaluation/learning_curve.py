@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gymnasium.envs.registration import EnvSpec
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from genrl.data.collect import ResetOptions
 from genrl.data.environments import EnvLike, make_env
-from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
 from genrl.evaluation.evaluate import Evaluation, evaluate
+from genrl.evaluation.recorded import recorded_environment
 from genrl.learners.agent import Agent
 from genrl.training.rest import at_rest, averaged
 
@@ -147,9 +146,3 @@ def told(seen: Evaluation) -> dict[str, float]:
     if seen.scores is not None:
         facts["score"] = float(seen.scores.mean())
     return facts
-
-
-def recorded_environment(card: DatasetCard | None) -> EnvSpec | None:
-    """Where a policy that was learned from data with this card is to be played; None where it is not recorded."""
-    stored = None if card is None else card.eval_env_spec or card.env_spec
-    return None if stored is None else EnvSpec.from_json(stored)

@@ -9,6 +9,8 @@ import numpy as np
 
 from genrl.data.columns import Columns
 from genrl.data.episodes import Episodes
+from genrl.data.errors import UnsupportedSpaceError
+from genrl.evaluation.fidelity import spread
 
 ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 MOST_ROWS = 20_000
@@ -31,12 +33,17 @@ def plane_of(episodes: Episodes, in_maze: bool = False) -> Plane:
     Args:
         episodes: what is to be seen.
         in_maze: an observation without goal begins with a place in a maze, as Gymnasium-Robotics has it.
+
+    Raises:
+        UnsupportedSpaceError: the observations are images alone.
     """
     if ACHIEVED in episodes.observations:
         return Positions()
     if in_maze and "" in episodes.observations:
         return Positions("")
     columns = Columns.of_observations(episodes)
+    if not columns.names:
+        raise UnsupportedSpaceError("Images have no place in a plane: there is no other leaf in these observations.")
     if len(columns.variables) == 1:
         return OverTime(("step", next(iter(columns.variables))))
     return Principal.of(columns)
@@ -85,8 +92,7 @@ class Principal:
         rows = columns.drawn(MOST_ROWS).double().numpy()
         if rows.shape[1] == 2:
             return cls((columns.names[0], columns.names[1]), np.zeros(2), np.eye(2))
-        mean, std = rows.mean(0), rows.std(0)
-        scale = np.where(std > 0, std, 1.0)
+        mean, scale = rows.mean(0), spread(rows)
         _, singular, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
         share = 100 * singular**2 / (singular**2).sum()
         first, second = (f"principal component {i + 1} ({share[i]:.0f} % of variance)" for i in range(2))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from genrl.data.columns import Columns
 from genrl.data.copying import Copying, copying, cross_copying
 from genrl.data.episodes import Episodes
 from genrl.evaluation import plots
 from genrl.evaluation.fidelity import fidelity
+from genrl.evaluation.recorded import elsewhere, names
 from genrl.evaluation.report import Report
 
 HORIZON = 16
@@ -36,20 +38,20 @@ def quality_report(
     """
     compared = fidelity(real, synthetic)
     measured = _copying(real, synthetic, held_out, horizon)
-    names = real.card.dataset_id or "the real data", synthetic.card.dataset_id or "The synthetic data"
-    report = Report(f"{names[1]} beside {names[0]}")
+    one, other = real.card.dataset_id or "the real data", synthetic.card.dataset_id or "The synthetic data"
+    report = Report(f"{other} beside {one}")
     report.text(
         "Distances between the two are Wasserstein-1 distances: how far, on average, "
         "values must be moved to turn one distribution into the other; 0 means that the two agree."
     )
+    if elsewhere(real.card, synthetic.card):
+        report.warning(f"Of different environments: {_environments(real)}, and {_environments(synthetic)}.")
     if measured is not None and (message := measured.excess()):
         report.warning(message)
     report.table(_sizes(real, synthetic), "What the two data sets hold.", ("", "real", "synthetic"))
     rows = [*compared.rows(), *(measured.rows() if measured is not None else ())]
     report.table(rows, "How far the synthetic data are from the real ones.", ("measure", "value"))
-    report.heading("Trajectories").figure(
-        plots.trajectories({"real": real, "synthetic": synthetic}), "Trajectories in the same plane."
-    )
+    _trajectories(report, real, synthetic)
     report.heading("Marginals").figure(
         plots.marginals(real, synthetic),
         f"Every variable of observation and action, and the reward (the first {plots.MOST_PANELS} of them). The grey "
@@ -61,6 +63,19 @@ def quality_report(
     )
     _neighbours(report, measured)
     return report.write(path)
+
+
+def _environments(data: Episodes) -> str:
+    return " and ".join(sorted(names(data.card)))
+
+
+def _trajectories(report: Report, real: Episodes, synthetic: Episodes) -> None:
+    report.heading("Trajectories")
+    columns = Columns.of_observations(real)
+    if columns.left_out:
+        report.text(f"Images are left out of everything here: {', '.join(columns.left_out)}.")
+    if columns.names:
+        report.figure(plots.trajectories({"real": real, "synthetic": synthetic}), "Trajectories in the same plane.")
 
 
 def _neighbours(report: Report, measured: Copying | None) -> None:

@@ -5,7 +5,7 @@ A model's errors add up over an episode; its predicted return is worth as much a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
+from genrl.dynamics.protocol import Outcome
 from genrl.dynamics.rollout import rollout
 from genrl.evaluation.simulators import Simulator
 
@@ -75,9 +76,16 @@ def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:
     states, first = simulator.states(data.observations), data.observation_starts
     if broken := torch.stack([*simulator.faults(states[first]).values()]).any(0).nonzero().flatten().tolist():
         raise ConditionError(f"The simulator cannot be put where these episodes begin: {', '.join(map(str, broken))}.")
-    here = simulator.towards(simulator.goals_of(data.observations)[first])
     horizon = int(data.lengths.max())
-    made = rollout(here, _recorded(data, horizon), states[first], horizon, lambda step, like: torch.zeros_like(like))
+    goals = _by_step(data, simulator.goals_of(data.observations)[data.observation_rows + 1], horizon)
+    actions = iter(_by_step(data, data.actions[""], horizon))
+    made = rollout(
+        _Rewarded(simulator, iter(goals)),
+        lambda states, noise: next(actions),
+        states[first],
+        horizon,
+        lambda step, like: torch.zeros_like(like),
+    )
     steps = torch.minimum(made.lengths, data.lengths)
     counted = torch.arange(made.rewards.shape[1]) < steps[:, None]
     last = made.states[torch.arange(len(data)), steps]
@@ -86,12 +94,34 @@ def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:
     return Replay(data.returns.numpy(), true.numpy(), apart.numpy(), _tried(data))
 
 
-def _recorded(data: Episodes, horizon: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The actions of all episodes step by step; nothing is done where an episode is over."""
-    actions = torch.zeros(len(data), horizon, *data.actions[""].shape[1:], dtype=data.actions[""].dtype)
-    actions[torch.arange(horizon) < data.lengths[:, None]] = data.actions[""]
-    steps = iter(actions.unbind(1))
-    return lambda states, noise: next(steps)
+@dataclass(frozen=True)
+class _Rewarded:
+    """A simulator each of whose steps is rewarded by the goals that the data show after it."""
+
+    simulator: Simulator
+    goals: Iterator[Tensor]
+
+    @property
+    def state_dim(self) -> int:
+        return self.simulator.state_dim
+
+    @property
+    def action_dim(self) -> int:
+        return self.simulator.action_dim
+
+    @property
+    def noise_dim(self) -> int:
+        return self.simulator.noise_dim
+
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:
+        return self.simulator.towards(next(self.goals)).step(state, action)
+
+
+def _by_step(data: Episodes, rows: Tensor, horizon: int) -> Sequence[Tensor]:
+    """Rows (N, D) of all transitions as (E, D) for each of ``horizon`` steps; zeros where an episode is over."""
+    steps = torch.zeros(len(data), horizon, *rows.shape[1:], dtype=rows.dtype)
+    steps[torch.arange(horizon) < data.lengths[:, None]] = rows
+    return steps.unbind(1)
 
 
 def _tried(data: Episodes) -> int | None:

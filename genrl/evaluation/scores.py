@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
+from genrl.evaluation.recorded import elsewhere
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ def references_of(card: DatasetCard) -> ReferenceScores | None:
         if spec is not None and (family := _family(json.loads(spec)["id"])):
             return reference_scores(family)
     return None
+
+
+def references_where(played: DatasetCard, card: DatasetCard | None) -> ReferenceScores | None:
+    """For episodes ``played`` by what was learned from data with ``card``: the card's references, or the environment's.
+
+    Those of a card that records other environments alone are no measure of this one.
+    """
+    own = None if card is None or elsewhere(card, played) else references_of(card)
+    return own or references_of(played)
 
 
 @cache

@@ -85,8 +85,19 @@ def legend(axes: Axes, **options: Any) -> None:
 
 
 def legend_below(picture: Picture, handles: Iterable[Artist]) -> None:
-    """One legend for all panels, in a row below them."""
+    """One legend for all panels below them, in as few rows as fit the picture's width."""
     handles = list(handles)
     picture.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8.5, labelcolor=INK
+        handles=handles,
+        loc="outside lower center",
+        ncols=_abreast([str(handle.get_label()) for handle in handles], picture.get_figwidth()),
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=INK,
     )
+
+
+def _abreast(labels: list[str], width: float) -> int:
+    """How many entries of a legend, as wide as the widest, lie side by side in ``width`` inches."""
+    entries = [0.55 + 0.065 * len(label) for label in labels]  # mark and gap, and 8.5 points a letter at most
+    return len(labels) if sum(entries) <= width else max(int(width / max(entries)), 1)

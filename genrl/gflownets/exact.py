@@ -36,12 +36,11 @@ class StateSpace:
         """List them, level by level from the source.
 
         Raises:
-            ConfigurationError: there are too many.
+            ConfigurationError: there are too many, or actions lead back to where they began.
         """
         numbers: dict[tuple[int, ...], int] = {tuple(env.s0.tolist()): 0}
-        levels, frontier, steps = [env.s0[None]], env.s0[None], 0
+        levels, frontier = [env.s0[None]], env.s0[None]
         while len(frontier):
-            steps += 1
             rows, actions = _edges(env, frontier)
             after = _after(env, frontier[rows], actions).unique(dim=0)
             new = [state for state in map(tuple, after.tolist()) if state not in numbers]
@@ -57,7 +56,7 @@ class StateSpace:
             [numbers[s] for s in map(tuple, _after(env, states[rows], actions).tolist())]
         )
         masks: Any = env.states_from_tensor(states)
-        return cls(states, child, masks.forward_masks[:, -1], steps)
+        return cls(states, child, masks.forward_masks[:, -1], _longest(child))
 
     @property
     def objects(self) -> Tensor:
@@ -76,6 +75,18 @@ class StateSpace:
             ended += now * p[..., -1]
             now = torch.zeros_like(now).index_add(-1, into, now[..., rows] * p[..., rows, actions])
         return ended[..., self.finished]
+
+
+def _longest(child: Tensor) -> int:
+    """Actions in the longest trajectory, the exit included; a state may be come to by ways of different length."""
+    rows, actions = (child >= 0).nonzero(as_tuple=True)
+    into, depth = child[rows, actions], torch.zeros(len(child), dtype=torch.int64)
+    for _ in range(len(child)):
+        deeper = depth.scatter_reduce(0, into, depth[rows] + 1, "amax")
+        if torch.equal(deeper, depth):
+            return int(depth.max()) + 1
+        depth = deeper
+    raise ConfigurationError("Actions of this environment lead back to where they began: a trajectory has no end.")
 
 
 def _edges(env: DiscreteEnv, states: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ from genrl.gflownets.sampler import BlockDraw, terminal
 from genrl.gflownets.walks import NOTHING, Walks
 from genrl.methods.method import Block, Composite
 from genrl.methods.ocgfn import OCGFN
+from genrl.methods.policy_guided_diffusion import require_same_spaces
 from genrl.methods.tokens import Tokens
 from genrl.methods.world_model import WorldModel
 from genrl.training.module import Trainable
@@ -48,6 +49,14 @@ class Aimed(Protocol):
         """The same for rows with these goals (B, G)."""
 
 
+@runtime_checkable
+class Faulting(Protocol):
+    """Dynamics that know which states are impossible."""
+
+    def faults(self, states: Tensor) -> dict[str, Tensor]:
+        """Why some of the states (B, S) are: reason -> (B,) bool."""
+
+
 class OutcomePlans(Composite):
     """Episodes that follow plans for an outcome.
 
@@ -62,7 +71,8 @@ class OutcomePlans(Composite):
         horizon: transitions in an episode at most.
 
     Raises:
-        ConfigurationError: a part was never fitted, or the planner to other tokens; a number is out of range.
+        ConfigurationError: a part was never fitted, or to other spaces, or the planner to other tokens; a number is out
+            of range.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal", "outcome"})
@@ -94,6 +104,9 @@ class OutcomePlans(Composite):
         self.planner, self.tokens, self.world, self.controller = planner, tokens, world, controller
         self.tries, self.within, self.horizon = tries, within, horizon
         self.spec = tokens.source
+        for part in (world, controller):
+            if isinstance(part, Trainable):
+                require_same_spaces(self, part)
 
     @property
     def walks(self) -> Walks:
@@ -114,14 +127,15 @@ class OutcomePlans(Composite):
 
         Or from the first token to the last of ``conditions.outcome`` (B, 2). What is not asked for is drawn: among what
         the tokens can reach, or the data's own outcomes where nothing is asked for. An episode begins at the state that
-        stands for its first token where no start is given. It ends where its plan does, or when its time is up.
+        stands for its first token where no start is given. It ends where its plan does, or when its time is up. A row
+        whose very first step leaves the range of a world model's data is left out, and warned of.
 
         The infos of a transition are ``plan`` (H,), the plan's tokens and -1 after them; ``outcome`` (2,), what was
         asked for; ``kept``, whether the plan has that outcome; ``reached``, whether the episode ends in its last token.
 
         Raises:
             ConditionError: an unknown condition, a wrong shape, an outcome that no plan has, or one that begins
-                elsewhere than at the start.
+                elsewhere than at the start; a start that is impossible in the simulator.
             ConfigurationError: a length below one, or not one episode takes a step.
         """
         conditions = conditions or Conditions()
@@ -129,13 +143,17 @@ class OutcomePlans(Composite):
         if length is not None and length < 1:
             raise ConfigurationError(f"An episode has at least one transition, not {length}.")
         outcomes = self.outcomes(block, conditions)
+        self._require_possible(conditions.start)
         noise, parts = BlockNoise(block.seed, block.index), []
         for first in range(0, block.size, batch_size or block.size):
             part = slice(first, first + (batch_size or block.size))
             plans = self.plan(outcomes[part], noise.part(first))
             starts = None if conditions.start is None else conditions.start[part]
             goals = None if conditions.goal is None else conditions.goal[part]
-            parts.append(self._lived(plans, outcomes[part], starts, goals, length, noise.part(first)))
+            made = self._followed(plans, starts, goals, length, noise.part(first))
+            if told := made.divergence(first):
+                warnings.warn(f"{told}; fit the world model longer or shorten the episodes.", stacklevel=2)
+            parts.append(self._lived(made, plans, outcomes[part], goals))
         parts = [part for part in parts if len(part)]
         if not parts:
             raise ConfigurationError(
@@ -162,6 +180,7 @@ class OutcomePlans(Composite):
                 )
             first = begun
         if conditions.goal is not None:
+            _require_finite("goal", conditions.goal)
             last = self.tokens.of_goals(conditions.goal)
         if not conditions.given():
             return self.planner._outcomes(block, None).cpu()
@@ -228,20 +247,14 @@ class OutcomePlans(Composite):
             bounds,
         )
 
-    def _lived(
-        self,
-        plans: Tensor,
-        outcomes: Tensor,
-        starts: Tensor | None,
-        goals: Tensor | None,
-        length: int | None,
-        noise: BlockNoise,
-    ) -> Episodes:
-        """Plans as episodes, with what there is to tell of them."""
+    def _followed(
+        self, plans: Tensor, starts: Tensor | None, goals: Tensor | None, length: int | None, noise: BlockNoise
+    ) -> Rollout:
         begun = self.tokens.decode(plans[:, 0]) if starts is None else starts
-        made = self.carry_out(self.waypoints(plans, goals), begun, goals, length, noise)
-        if told := made.divergence():
-            warnings.warn(f"{told}; fit the world model longer or shorten the episodes.", stacklevel=3)
+        return self.carry_out(self.waypoints(plans, goals), begun, goals, length, noise)
+
+    def _lived(self, made: Rollout, plans: Tensor, outcomes: Tensor, goals: Tensor | None) -> Episodes:
+        """Those that took a step as episodes, with what there is to tell of them."""
         some = made.lengths > 0
         lengths = made.lengths[some]
         episodes = self.tokens.layout.episodes(
@@ -277,6 +290,7 @@ class OutcomePlans(Composite):
         dim = len(self.tokens.states[0])
         if starts.ndim != 2 or starts.shape[1] != dim:
             raise ConditionError(f"The condition 'start' must be (B, {dim}), not {tuple(starts.shape)}.")
+        _require_finite("start", starts)
         return self.tokens.name(starts)
 
     def _drawn(self, block: Block, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
@@ -287,6 +301,19 @@ class OutcomePlans(Composite):
             torch.where(first < 0, _drawn_from(joined.T[last], coins), first),
             torch.where(last < 0, _drawn_from(joined[first], coins), last),
         )
+
+    def _require_possible(self, starts: Tensor | None) -> None:
+        """Refuse starts that a simulator cannot be put into."""
+        dynamics = self.world.dynamics(False)
+        if starts is None or not isinstance(dynamics, Faulting):
+            return
+        for reason, broken in dynamics.faults(starts).items():
+            if broken.any():
+                row = int(broken.nonzero()[0])
+                raise ConditionError(
+                    f"Row {row} of the condition 'start' is no state that the simulator can be in ({reason}): begin"
+                    " elsewhere."
+                )
 
     def _require(self, first: Tensor, last: Tensor) -> None:
         """Refuse outcomes that no plan has."""
@@ -316,6 +343,12 @@ class _Later:
 
     def __call__(self, distribution: Any, step: int, rows: Tensor) -> Tensor:
         return self.draw(distribution, self.first + step, rows)
+
+
+def _require_finite(name: str, rows: Tensor) -> None:
+    broken = (~rows.isfinite()).any(-1).nonzero().flatten().tolist()
+    if broken:
+        raise ConditionError(f"Row {broken[0]} of the condition '{name}' is NaN or infinite; give numbers.")
 
 
 def _drawn_from(allowed: Tensor, coins: Tensor) -> Tensor:

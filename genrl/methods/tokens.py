@@ -44,6 +44,10 @@ class Bins:
     width: float | Sequence[float] = 1.0
     corner: float | Sequence[float] = 0.0
 
+    def __post_init__(self) -> None:
+        if not (np.asarray(self.width) > 0).all():
+            raise ConfigurationError(f"The width of a bin must be above 0, not {self.width}.")
+
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See ``Codebook``."""
         width, corner = (
@@ -66,6 +70,10 @@ class Clusters:
 
     count: int = 64
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigurationError(f"The count of clusters must be at least 1, not {self.count}.")
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See ``Codebook``."""

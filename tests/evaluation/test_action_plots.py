@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
 from genrl.evaluation.action_plots import first_actions, shares
 from genrl.evaluation.statistics import rate
 from genrl.evaluation.style import FAINT, SYNTHETIC
@@ -28,6 +28,21 @@ def test_a_panel_has_the_first_action_of_every_episode_above_those_of_the_data(e
 def test_an_action_of_one_number_is_refused(episode_factory):
     with pytest.raises(UnsupportedSpaceError, match="two entries of an action"):
         first_actions({"play": episode_factory([2]), "policy": episode_factory([2])})
+
+
+def test_a_single_data_set_is_refused(episode_factory):
+    with pytest.raises(ConfigurationError, match="play is all"):
+        first_actions({"play": episode_factory([2])})
+
+
+def test_a_legend_is_no_wider_than_its_picture(episode_factory):
+    actions = np.arange(9.0).reshape(3, 3)
+    data = {"all that was seen": episode_factory([2, 1], actions=actions)}
+    figure = first_actions(data | {"one": data["all that was seen"]})
+    figure.png()
+    (legend,) = figure.legends
+    assert legend.get_window_extent().width <= figure.bbox.width
+    assert legend._ncols == 1
 
 
 def test_shares_lie_at_their_settings_within_their_intervals():

@@ -148,9 +148,14 @@ def test_the_environment_may_be_named_by_either_card(maze):
 
 def test_what_cannot_be_measured_is_refused(maze, hopper):
     with pytest.raises(AlignmentError, match="the data hold"):
-        dynamics_error(maze, hopper)
+        dynamics_error(replace(maze, card=DatasetCard()), hopper)
     with pytest.raises(AlignmentError, match="actions of shape"):
         dynamics_error(replace(hopper, actions={"": torch.zeros(hopper.num_transitions, 2)}), hopper)
+    walker = replace(hopper, card=replace(hopper.card, env_spec=gym.spec("Walker2d-v5").to_json()))
+    with pytest.raises(AlignmentError, match="The data are of Hopper, the real ones of Walker2d"):
+        dynamics_error(hopper, walker)
+    with pytest.raises(ConfigurationError, match="at least 1, not -5"):
+        dynamics_error(hopper, hopper, most=-5)
     pole = collect("CartPole-v1", RandomPolicy(gym.make("CartPole-v1").action_space), 2, seed=1000)
     with pytest.raises(UnsupportedSpaceError, match="CartPole"):
         dynamics_error(pole, pole)

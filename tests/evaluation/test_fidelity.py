@@ -42,6 +42,14 @@ def test_correlations_differ_as_drawn(episode_factory):
     assert correlations(np.ones((5, 2))).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
+def test_equal_returns_are_constant_whatever_their_rounding(episode_factory):
+    real = episode_factory([13] * 10, rewards=np.full(130, 0.7))
+    assert real.returns.numpy().std() > 0  # by rounding alone
+    result = fidelity(real, episode_factory([13] * 9 + [12], rewards=np.full(129, 0.7)))
+    assert result.returns == pytest.approx(0.07)
+    assert result.correlation_real[-1, :-1].tolist() == [0.0] * (len(result.names) - 1)
+
+
 def test_lengths_and_returns(episode_factory):
     real = episode_factory([2, 4], rewards=[1.0] * 6)
     synthetic = episode_factory([5, 7], rewards=[1.0] * 12)

@@ -35,6 +35,16 @@ def test_real_episodes_come_back_as_they_were(data):
     assert again.acceptance is None
 
 
+def test_goals_that_move_within_an_episode_are_followed():
+    moving = {"continuing_task": True, "reset_target": True}
+    played = collect(MAZE, WaypointPolicy.for_env(make_env(MAZE)), 2, 1000, max_steps=150, env_kwargs=moving)
+    goals = played.observations["desired_goal"][: int(played.lengths[0])]
+    assert len(goals.unique(dim=0)) > 1
+    again = replay(played)
+    assert again.apart.max() < 1e-5
+    np.testing.assert_allclose(again.true, again.predicted)
+
+
 def test_a_prediction_is_told_from_what_is_true(data):
     shifted = data.observations["observation"].clone()
     shifted[data.observation_starts + data.lengths] += torch.tensor([3.0, 4.0, 0.0, 0.0])

@@ -2,11 +2,14 @@
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
+from genrl.data.arrays import from_arrays
 from genrl.data.collect import collect
 from genrl.data.episodes import concatenate
 from genrl.data.errors import AlignmentError
@@ -109,3 +112,22 @@ def test_quality_report_refuses_other_spaces(tmp_path, pendulum, episode_factory
     with pytest.raises(AlignmentError, match="same spaces"):
         quality_report(pendulum[0], episode_factory([3]), tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_are_left_out_and_named(tmp_path):
+    rng = np.random.default_rng(0)
+    space, lengths = gym.spaces.Box(0, 255, (8, 8, 3), np.uint8), [9, 12, 7]
+    seen = rng.integers(0, 256, (sum(lengths) + 3, 8, 8, 3)).astype(np.uint8)
+    actions, rewards = rng.normal(size=(28, 2)).astype(np.float32), rng.normal(size=28)
+    data = from_arrays(seen, actions, rewards, lengths=lengths, observation_space=space)
+    text = quality_report(data, data, tmp_path / "report.html").read_text()
+    assert "Images are left out of everything here: observation." in text
+    assert text.count("<img") == 4
+
+
+def test_data_of_another_environment_are_warned_of(tmp_path, pendulum):
+    one, other = pendulum
+    card = replace(other.card, env_spec=gym.spec("Acrobot-v1").to_json())
+    assert "different environments" not in quality_report(one, other, tmp_path / "report.html").read_text()
+    text = quality_report(one, replace(other, card=card), tmp_path / "report.html").read_text()
+    assert "Of different environments: Pendulum, and Acrobot." in text

@@ -12,7 +12,7 @@ from minari.data_collector import EpisodeBuffer
 
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
-from genrl.evaluation.scores import reference_scores, references_of
+from genrl.evaluation.scores import reference_scores, references_of, references_where
 
 
 @pytest.fixture
@@ -67,3 +67,19 @@ def test_the_project_shows_the_file_that_the_package_ships():
     table = json.loads(shown.read_text())
     assert table["scores"]["hopper"]["max"] == reference_scores("hopper").maximum
     assert "D4RL" in table["source"]
+
+
+def test_references_of_another_environment_are_no_measure():
+    hopper, older, walker, car = (
+        DatasetCard(env_spec=gym.spec(name).to_json())
+        for name in ("Hopper-v5", "Hopper-v4", "Walker2d-v5", "MountainCarContinuous-v0")
+    )
+    own = {"ref_min_score": 0.0, "ref_max_score": 1.0}
+    assert references_where(older, replace(hopper, **own)).maximum == 1.0
+    assert references_where(walker, replace(hopper, **own)) == references_where(walker, None) == references_of(walker)
+    assert references_where(car, replace(hopper, **own)) is None
+    assert references_where(car, replace(hopper, eval_env_spec=car.env_spec, **own)).maximum == 1.0
+    assert (
+        references_where(car, DatasetCard(**own)).maximum
+        == references_where(DatasetCard(), replace(car, **own)).maximum
+    )

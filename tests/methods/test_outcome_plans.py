@@ -12,10 +12,12 @@ import torch
 
 from genrl.data.arrays import from_arrays
 from genrl.data.checks import check
+from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
 from genrl.data.environments import env_spec_json, make_env
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError, ConfigurationError, EmptyDatasetError
+from genrl.data.policies import RandomPolicy
 from genrl.data.store import load as load_dataset
 from genrl.data.store import save as save_dataset
 from genrl.dynamics.pursuit import PointMass, Waypoints, pursue
@@ -229,6 +231,18 @@ def test_what_cannot_be_asked_for_is_refused(method, tokens, planner, data):
         OutcomePlans(OCGFN(), tokens, method.world)
     with pytest.raises(ConfigurationError, match="tries 0"):
         OutcomePlans(planner, tokens, method.world, tries=0)
+    walled = torch.tensor([[-1.0, 1.0, 0.0, 0.0]] * 3 + [[5.0, 5.0, 0.0, 0.0]])
+    with pytest.raises(ConditionError, match=r"Row 3 .* no state that the simulator can be in \(inside a wall\)"):
+        method.synthesize(Block(0, 0, 4), Conditions(start=walled), batch_size=2)
+    with pytest.raises(ConditionError, match="Row 0 of the condition 'goal' is NaN"):
+        method.synthesize(block, Conditions(goal=torch.full((1, 2), torch.nan)))
+    pole = collect("CartPole-v1", RandomPolicy(gym.make("CartPole-v1").action_space), 2, seed=1000)
+    cloned = fit(BC(net=partial(MLP, width=4)), pole, 2, progress=False)
+    with pytest.raises(ConfigurationError, match="fit both to data of one environment"):
+        OutcomePlans(planner, tokens, method.world, cloned)
+    for codebook in (Bins, Clusters):
+        with pytest.raises(ConfigurationError, match="not 0"):
+            codebook(0)
 
 
 def test_a_token_that_nothing_follows_is_no_start(data, tokens):
