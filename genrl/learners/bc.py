@@ -15,6 +15,7 @@ from genrl.data.episodes import Episodes
 from genrl.data.goals import GoalLayout
 from genrl.data.samplers import TransitionSampler
 from genrl.learners.cloning import Cloning
+from genrl.learners.ranges import require_at_least
 from genrl.nets.mlp import MLP
 
 
@@ -26,6 +27,9 @@ class BC(Cloning):
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW.
         seed: of the initial weights.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class BC(Cloning):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_at_least(0, lr=lr, weight_decay=weight_decay)
         self.net, self.lr, self.weight_decay, self.seed = net, lr, weight_decay, seed
 
     def goal_leaves(self, layout: GoalLayout) -> tuple[str, ...]:

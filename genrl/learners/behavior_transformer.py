@@ -16,6 +16,7 @@ from genrl.data.history import HistoryWindows
 from genrl.data.randomness import generator as stream
 from genrl.diffusion.noise import Noise
 from genrl.learners.kmeans import kmeans, nearest
+from genrl.learners.ranges import require_at_least
 from genrl.learners.sequence import SequenceLearner, masked_mean
 from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 from genrl.training.spec import DataSpec
@@ -30,6 +31,9 @@ class BehaviorTransformer(SequenceLearner):
         focus: gamma of the focal loss, 2 as published; 0 is cross-entropy.
         offset_weight: of the squared error of an offset, on actions scaled to [-1, 1], against the focal loss.
         lr, weight_decay, ema_decay, seed: see ``BESO``.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     centres: Tensor
@@ -53,6 +57,9 @@ class BehaviorTransformer(SequenceLearner):
         self.net, self.history, self.chunk, self.goal_length = net, history, chunk, goal_length
         self.goal_discount, self.bins, self.focus, self.offset_weight = goal_discount, bins, focus, offset_weight
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
+        self.require_ranges()
+        require_at_least(1, bins=bins)
+        require_at_least(0, focus=focus, offset_weight=offset_weight)
 
     def output_dim(self, action_dim: int) -> int:
         """A logit and an offset for each bin."""

@@ -45,6 +45,9 @@ class BESO(DenoisingPolicy):
         weight_decay: of AdamW.
         ema_decay: of the averaged weights that act.
         seed: of initial weights and training noise.
+
+    Raises:
+        ConfigurationError: a number is out of range, or there is guidance and training withholds no goals.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class BESO(DenoisingPolicy):
         self.guidance, self.sampling = guidance, sampling
         self.sigma_data, self.levels, self.sigma_min, self.sigma_max = sigma_data, levels, sigma_min, sigma_max
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
+        self.require_ranges()
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the scales and estimate sigma_data, which a checkpoint then holds."""

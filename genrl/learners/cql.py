@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
+from genrl.learners.ranges import require_at_least
 from genrl.learners.sac import SAC
 from genrl.nets.mlp import MLP
 
@@ -26,6 +27,9 @@ class CQL(SAC):
         weight: of the conservative term; alpha in the paper, "min-Q weight" in its code.
         samples: actions from each of uniform, pi(s) and pi(s') that estimate the integral.
         discount, polyak, lr, actor_lr, seed: see ``SAC``.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class CQL(SAC):
         seed: int = 0,
     ) -> None:
         super().__init__(actor_net, critic_net, discount, polyak, lr, actor_lr, seed)
+        require_at_least(0, weight=weight)
+        require_at_least(1, samples=samples)
         self.weight, self.samples = weight, samples
 
     def next_value(self, batch: Transitions, generator: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
 from genrl.data.return_windows import ReturnWindows
+from genrl.learners.ranges import require_at_least
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.nets.return_transformer import ReturnNet, ReturnTransformer
 from genrl.training.schedule import warmup_cosine
@@ -32,6 +33,9 @@ class DecisionTransformer(ReturnConditioned):
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW.
         seed: of the initial weights.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class DecisionTransformer(ReturnConditioned):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_at_least(1, context=context)
+        require_at_least(0, lr=lr, weight_decay=weight_decay)
         self.net, self.context, self.lr, self.weight_decay, self.seed = net, context, lr, weight_decay, seed
 
     def build(self, spec: DataSpec) -> None:

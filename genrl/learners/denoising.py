@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from genrl.data.errors import ConfigurationError
 from genrl.data.history import HistoryWindows
 from genrl.data.policy import Policy
 from genrl.diffusion.denoiser import Denoiser, Estimator, Prediction
@@ -23,6 +24,7 @@ from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.path import Path
 from genrl.diffusion.schedules import Schedule
+from genrl.learners.ranges import require_shares
 from genrl.learners.sequence import SequenceLearner
 from genrl.learners.sequence_policy import SequencePolicy
 from genrl.nets.policy_transformer import Observed
@@ -75,6 +77,24 @@ class DenoisingPolicy(SequenceLearner):
     def goal_free(self) -> bool:
         """Whether the policy can act without a goal: training has withheld it at times."""
         return self.goal_dropout > 0 or super().goal_free
+
+    def require_ranges(self) -> None:
+        """Refuse arguments that all share, and guidance that cannot work."""
+        super().require_ranges()
+        require_shares(goal_dropout=self.goal_dropout, element_dropout=self.element_dropout)
+        self.require_guidable(self.guidance)
+
+    def require_guidable(self, guidance: float) -> None:
+        """Refuse to weigh a goal against none where training has never withheld it.
+
+        Raises:
+            ConfigurationError: guidance other than 1 without goal dropout.
+        """
+        if guidance != 1 and self.goal_length and not self.goal_dropout:
+            raise ConfigurationError(
+                f"guidance {guidance} weighs a goal against none, which a {type(self).__name__} with goal_dropout 0 has"
+                " never met: fit it with goal_dropout 0.1, or leave guidance at 1."
+            )
 
     def output_dim(self, action_dim: int) -> int:
         """One number for each entry of an action."""
@@ -152,9 +172,11 @@ class DenoisingPolicy(SequenceLearner):
             warm: begin each plan from the rest of the last one, in the last ``warm`` (0 to 1) of the steps.
 
         Raises:
-            ConfigurationError: the learner was never fitted, or ``execute`` is not within the chunk.
+            ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, or there is guidance
+                and training withheld no goals.
         """
         self.require_fitted()
+        self.require_guidable(self.guidance if guidance is None else guidance)
         plan: Callable[..., Tensor] = partial(self.plan, sampling=sampling, guidance=guidance)
         return SequencePolicy(self, plan, execute, together, None if warm is None else partial(plan, level=warm))
 

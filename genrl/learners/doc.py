@@ -27,6 +27,7 @@ from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.latent_future import Net
 from genrl.learners.latents import CategoricalLatent, Latent
 from genrl.learners.outcomes import AsTheyCame, OutcomeNet
+from genrl.learners.ranges import require_at_least
 from genrl.nets.mlp import MLP
 from genrl.nets.trajectories import FutureNet, HistoryNet, PooledMLP, Present
 from genrl.training.spec import DataSpec
@@ -84,7 +85,8 @@ class DoC(FutureConditioned):
         self.lr, self.energy_lr, self.weight_decay, self.seed = lr, energy_lr, weight_decay, seed
         self.temperature, self.outcome_net = temperature, outcome_net
         self.heat = 0.0  # weight of the posterior's entropy, see ``on_train_batch_start``
-        self.require_sizes()
+        require_at_least(0, energy_lr=energy_lr)
+        self.require_ranges()
 
     def build(self, spec: DataSpec) -> None:
         """The shared parts, the energy, and what it is shown."""
@@ -103,7 +105,11 @@ class DoC(FutureConditioned):
         As long as actions hardly depend on latents, the constraint alone moves the posterior. Cold, it flees from the
         energy into a single latent, and what no trajectory uses is never learned.
         """
-        self.heat = self.temperature * max(0.0, 1 - 2 * self.updates / self.planned_steps())
+        self.heat = self.temperature * max(0.0, 1 - 2 * self.trainer.global_step / self.planned_steps())
+
+    def on_validation_epoch_start(self) -> None:
+        """Lightning's hook: held-out losses are cold, or they would rise as the fit cools down."""
+        self.heat = 0.0
 
     def known(self, tau: Trajectories) -> Tensor:
         """(M, H + A) history and action of each of M steps, as f sees them."""

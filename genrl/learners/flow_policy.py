@@ -22,6 +22,9 @@ class FlowPolicy(DenoisingPolicy):
         sampling: how actions are drawn by default; ``policy`` takes any other on this path.
         levels: times of training, from 0 (data) to 1 (noise).
         lr, weight_decay, ema_decay, seed: see ``BESO``.
+
+    Raises:
+        ConfigurationError: a number is out of range, or there is guidance and training withholds no goals.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class FlowPolicy(DenoisingPolicy):
         self.goal_discount, self.goal_dropout, self.element_dropout = goal_discount, goal_dropout, element_dropout
         self.guidance, self.sampling, self.levels = guidance, sampling, levels
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
+        self.require_ranges()
 
     @property
     def path(self) -> Path:

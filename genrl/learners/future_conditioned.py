@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import ZScore
 from genrl.data.trajectories import Trajectories, TrajectorySampler
 from genrl.learners.action_density import ActionDensity
@@ -19,6 +18,7 @@ from genrl.learners.latent_future import LatentFuture, Net
 from genrl.learners.latent_policy import LatentPolicy
 from genrl.learners.latents import Latent, Weighted
 from genrl.learners.observer import Observer
+from genrl.learners.ranges import require_at_least
 from genrl.learners.returns import Returns, require_different_returns
 from genrl.nets.trajectories import FutureNet, HistoryNet
 from genrl.training.schedule import warmup_cosine
@@ -76,15 +76,14 @@ class FutureConditioned(Agent):
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """What is minimised under ``loss``, and whatever else there is to log."""
 
-    def require_sizes(self) -> None:
+    def require_ranges(self) -> None:
         """Refuse what cannot be.
 
         Raises:
-            ConfigurationError: no candidate, or a horizon without a step.
+            ConfigurationError: no candidate, a horizon without a step, or a negative rate.
         """
-        for name, number in (("candidates", self.candidates), ("horizon", self.horizon)):
-            if number is not None and number < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {number}.")
+        require_at_least(1, candidates=self.candidates, horizon=self.horizon)
+        require_at_least(0, lr=self.lr, weight_decay=self.weight_decay)
 
     def build(self, spec: DataSpec) -> None:
         """Observer, distribution of actions, scales and networks."""
@@ -114,6 +113,11 @@ class FutureConditioned(Agent):
         self.done.fit(self.actions.codec.encode(episodes.actions))
         self.reward.fit(episodes.rewards[:, None])
         self.returns.fit(episodes)
+
+    def take_up(self, episodes: Episodes) -> None:
+        """Also the best return."""
+        super().take_up(episodes)
+        self.returns.aim(episodes)
 
     def sampler(self, episodes: Episodes) -> TrajectorySampler:
         """The trajectory that begins at each transition; actions are in their own units."""

@@ -50,7 +50,7 @@ class FutureVAE(FutureConditioned):
         self.latent, self.net, self.history_net, self.future_net = latent, net, history_net, future_net
         self.horizon, self.beta, self.candidates = horizon, beta, candidates
         self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
-        self.require_sizes()
+        self.require_ranges()
 
     def losses(self, told: Told, generator: torch.Generator) -> dict[str, Tensor]:
         """Evidence lower bound, a step, and the error of the value."""

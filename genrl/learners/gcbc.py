@@ -17,6 +17,7 @@ from genrl.data.episodes import Episodes
 from genrl.data.goals import GoalLayout
 from genrl.data.samplers import GoalSampler, TransitionSampler, geometric_future, uniform_future
 from genrl.learners.cloning import Cloning
+from genrl.learners.ranges import require_at_least
 from genrl.nets.mlp import MLP
 
 
@@ -32,6 +33,9 @@ class GCBC(Cloning):
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW.
         seed: of the initial weights.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class GCBC(Cloning):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_at_least(0, lr=lr, weight_decay=weight_decay)
         self.net, self.goal_discount = net, goal_discount
         self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
 

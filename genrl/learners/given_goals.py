@@ -9,7 +9,7 @@ from torch import Tensor
 from genrl.data.codecs import BoxCodec
 from genrl.data.errors import ConditionError
 from genrl.data.spaces import Leaves
-from genrl.learners.observer import Columns
+from genrl.learners.columns import Columns
 
 
 def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
@@ -44,12 +44,12 @@ def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
     return goal.float().reshape(count, -1, dim).expand(-1, length, -1)
 
 
-def require_finite(leaves: Leaves, paths: Iterable[str]) -> None:
-    """Refuse goals (B, *shape) of an environment that are no numbers.
+def require_finite(leaves: Leaves, paths: Iterable[str], what: str = "goal") -> None:
+    """Refuse goals, or ``what`` else an environment shows (B, *shape), that are no numbers.
 
     Raises:
         ConditionError: a value is NaN or infinite.
     """
     for path in paths:
         if leaves[path].is_floating_point() and not leaves[path].isfinite().all():
-            raise ConditionError(f"The environment's goal at '{path}' holds NaN or infinite values.")
+            raise ConditionError(f"The environment's {what} at '{path}' holds NaN or infinite values.")

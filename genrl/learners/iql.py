@@ -22,6 +22,8 @@ from genrl.learners.actions import BoundedActions
 from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
+from genrl.learners.ranges import require_at_least, require_shares
+from genrl.learners.returns import equal_returns
 from genrl.nets.mlp import MLP
 from genrl.training.space_support import BOUNDED, SpaceSupport
 from genrl.training.spec import DataSpec
@@ -44,10 +46,13 @@ class IQL(Learner):
         discount: gamma.
         polyak: rate at which the target critics follow.
         return_range: rewards are rescaled so that the returns of the training episodes span this much; 1000 in
-            locomotion, None to leave the scale alone.
+            locomotion, None to leave the scale alone, as it is where all returns are equal.
         reward_shift: added to every reward afterwards; -1 in AntMaze.
         lr: learning rate of Adam; the actor's falls to zero along a cosine.
         seed: of the initial weights.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     takes = SpaceSupport(actions=frozenset({BOUNDED}))
@@ -69,6 +74,8 @@ class IQL(Learner):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_shares(expectile=expectile, discount=discount, polyak=polyak)
+        require_at_least(0, beta=beta, return_range=return_range, lr=lr)
         self.actor_net, self.critic_net, self.value_net = actor_net, critic_net, value_net
         self.expectile, self.beta, self.discount, self.polyak = expectile, beta, discount, polyak
         self.return_range, self.reward_shift, self.lr, self.seed = return_range, reward_shift, lr, seed
@@ -88,8 +95,8 @@ class IQL(Learner):
     def statistics(self, episodes: Episodes) -> None:
         """Fit the standardisation of observations and the scale of rewards."""
         super().statistics(episodes)
-        spread = float(episodes.returns.max() - episodes.returns.min())
-        if self.return_range is not None and spread > 0:
+        if self.return_range is not None and not equal_returns(episodes):
+            spread = float(episodes.returns.max() - episodes.returns.min())
             self.reward_scale.fill_(self.return_range / spread)
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:

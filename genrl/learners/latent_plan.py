@@ -17,6 +17,7 @@ from torch.distributions import Normal, kl_divergence
 
 from genrl.data.history import HistoryWindows
 from genrl.diffusion.noise import Noise
+from genrl.learners.ranges import require_at_least
 from genrl.learners.sequence import SequenceLearner, masked_mean
 from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 
@@ -68,6 +69,9 @@ class LatentPlanPolicy(SequenceLearner):
         beta: weight of the divergence (in nats) against the squared error of an entry of an action on [-1, 1]. It means
             a decoder whose standard deviation is sqrt(beta K A / 2): larger values give fewer and blurred ways.
         lr, weight_decay, ema_decay, seed: see ``BESO``.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     model: PlanAutoencoder
@@ -90,6 +94,9 @@ class LatentPlanPolicy(SequenceLearner):
         self.net, self.history, self.chunk, self.goal_length = net, history, chunk, goal_length
         self.goal_discount, self.latent, self.beta = goal_discount, latent, beta
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
+        self.require_ranges()
+        require_at_least(1, latent=latent)
+        require_at_least(0, beta=beta)
 
     def output_dim(self, action_dim: int) -> int:
         """Mean and spread of a plan, which posterior and prior put out."""

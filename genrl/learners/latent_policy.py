@@ -160,7 +160,8 @@ class LatentPolicy:
         ``conditions.goal`` takes the place of the desired goal.
 
         Raises:
-            ConditionError: another condition, a wrong shape, or no goal where needed.
+            ConditionError: another condition, a wrong shape, what is not finite, a goal outside the space, or none
+                where it is needed.
             ConfigurationError: the policy was not reset for B environments, or no candidate has the least mass.
         """
         learner, spec = self.learner, self.learner.spec
@@ -170,7 +171,7 @@ class LatentPolicy:
         conditions.require(
             type(learner).__name__, {"latent", "goal"} if learner.observer.goal.dim else {"latent"}, count
         )
-        columns = self.respond(learner.observer(leaves, conditions.goal), conditions.latent, deterministic)
+        columns = self.respond(learner.observer.shown(leaves, conditions.goal), conditions.latent, deterministic)
         actions = {path: leaf.cpu().numpy() for path, leaf in learner.actions.codec.decode(columns).items()}
         return unflatten(spec.action_space, actions)
 

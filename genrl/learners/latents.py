@@ -105,7 +105,7 @@ class CategoricalLatent(Latent):
 
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """(..., Z) one-hot, by the Gumbel-max trick."""
-        gumbel = -torch.log(-torch.special.log_ndtr(noise))
+        gumbel = -torch.log(-torch.special.log_ndtr(noise.float()))
         return F.one_hot((outputs + gumbel).argmax(-1), self.size).to(outputs)
 
     def mean_over(self, outputs: Tensor, noise: Tensor) -> Weighted:

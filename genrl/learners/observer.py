@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from genrl.data.codecs import SpaceCodec
 from genrl.data.errors import ConditionError
 from genrl.data.goals import GoalLayout
-from genrl.data.normalizers import ZScore
 from genrl.data.spaces import Leaves
+from genrl.learners.columns import Columns
+from genrl.learners.given_goals import checked, require_finite
 from genrl.training.spec import DataSpec
-
-EPS = 1e-3
-"""Added to every standard deviation, as TD3+BC does (Fujimoto and Gu 2021, arXiv:2106.06860, section 5)."""
-
-
-class Columns(nn.Module):
-    """Some leaves of a space as standardised columns.
-
-    Args:
-        space: of the observations.
-        leaves: paths, in this order; there may be none.
-    """
-
-    def __init__(self, space: gym.Space, leaves: Sequence[str]) -> None:
-        super().__init__()
-        self.codec = SpaceCodec(space, leaves)
-        self.normalizer = ZScore(self.codec.dim)
-        self.dim = self.codec.dim
-
-    def fit(self, leaves: Leaves) -> None:
-        """Learn mean and standard deviation from leaves (R, *shape)."""
-        self.normalizer.fit(self.encode(leaves))
-        self.normalizer.scale += EPS
-
-    def encode(self, leaves: Leaves) -> Tensor:
-        """Leaves (R, *shape) to (R, D) columns in the data's units, on this module's device."""
-        return self.codec.encode(leaves)
-
-    def normalize(self, columns: Tensor) -> Tensor:
-        """(B, D) columns in the data's units to standardised ones."""
-        return self.normalizer.normalize(columns)
-
-    def forward(self, leaves: Leaves) -> Tensor:
-        """Leaves (R, *shape) to (R, D) standardised columns."""
-        return self.normalize(self.encode(leaves))
 
 
 class Observer(nn.Module):
@@ -88,17 +50,19 @@ class Observer(nn.Module):
         """Leaves (B, *shape) to [state, goal] columns (B, D) in the data's units; ``goal`` as in ``forward``.
 
         Raises:
-            ConditionError: a goal is needed and there is none, or it is not (B, G).
+            ConditionError: a goal is needed and there is none, or the one given is not (B, G), not finite, or
+                outside the space.
         """
         state = self.state.encode(leaves)
-        goals = self.desired(leaves) if goal is None else self._given(goal, state)
+        goals = self.desired(leaves) if goal is None else checked(goal, self.goal, len(state), 1)[:, 0].to(state)
         return torch.cat((state, goals), dim=-1)  # (B, D)
 
     def forward(self, leaves: Leaves, goal: Tensor | None = None) -> Tensor:
         """Leaves (B, *shape) to (B, D); ``goal`` (B, G), in the data's units, takes the place of the desired one.
 
         Raises:
-            ConditionError: a goal is needed and there is none, or it is not (B, G).
+            ConditionError: a goal is needed and there is none, or the one given is not (B, G), not finite, or
+                outside the space.
         """
         return self.normalize(self.encode(leaves, goal))
 
@@ -118,10 +82,21 @@ class Observer(nn.Module):
             )
         return self.goal.encode({path: leaves[asked] for path, asked in zip(paths, self.layout.desired, strict=True)})
 
-    def _given(self, goal: Tensor, state: Tensor) -> Tensor:
-        if goal.shape != (len(state), self.goal.dim):
-            raise ConditionError(
-                f"The condition 'goal' must be ({len(state)}, {self.goal.dim}), not {tuple(goal.shape)}: one goal for "
-                "each observation, in the units of the achieved goal."
-            )
-        return goal.to(state)
+    def shown(self, leaves: Leaves, goal: Tensor | None = None) -> Tensor:
+        """``forward`` for what an environment shows a policy (B, *shape), which may be no numbers.
+
+        Raises:
+            ConditionError: see ``forward``, or a value that is looked at is NaN or infinite.
+        """
+        self.require_finite_state(leaves)
+        if goal is None and self.goal.dim:
+            require_finite(leaves, self.layout.desired)
+        return self(leaves, goal)
+
+    def require_finite_state(self, leaves: Leaves) -> None:
+        """Refuse states (B, *shape) that are no numbers.
+
+        Raises:
+            ConditionError: a value is NaN or infinite.
+        """
+        require_finite(leaves, self.state.codec.paths, "observation")

@@ -62,7 +62,8 @@ class LearnedPolicy:
         """Actions for B observations, inside the action space; ``conditions.goal`` overrides the desired goal.
 
         Raises:
-            ConditionError: a condition other than a goal, a goal for a learner without one, or no goal where needed.
+            ConditionError: a condition other than a goal, a goal for a learner without one, or no goal where needed; a
+                goal outside the space; a goal or an observation that is not finite.
             ConfigurationError: actions are to be drawn, and the policy was not reset for B environments.
         """
         learner, spec = self.learner, self.learner.spec
@@ -71,7 +72,7 @@ class LearnedPolicy:
         batch = next(iter(leaves.values())).shape[0]
         understood = {"goal"} if learner.observer.goal.dim else set()
         (conditions or Conditions()).require(type(learner).__name__, understood, batch)
-        columns = learner.observer(leaves, None if conditions is None else conditions.goal)
+        columns = learner.observer.shown(leaves, None if conditions is None else conditions.goal)
         training = learner.training
         learner.train(False)
         outputs = torch.cat([learner(rows) for rows in columns.split(self.together)])  # (B, K)

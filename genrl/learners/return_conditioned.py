@@ -51,6 +51,11 @@ class ReturnConditioned(Agent):
         self.head.fit(episodes.actions)
         self.returns.fit(episodes)
 
+    def take_up(self, episodes: Episodes) -> None:
+        """Also the best return."""
+        super().take_up(episodes)
+        self.returns.aim(episodes)
+
     def sampler(self, episodes: Episodes) -> ReturnWindowSampler:
         """The window that begins at each transition."""
         return ReturnWindowSampler(

@@ -124,7 +124,8 @@ class ReturnPolicy:
         ``conditions.goal`` that of the desired goal.
 
         Raises:
-            ConditionError: another condition, a wrong shape, a return that is not finite, or no goal where needed.
+            ConditionError: another condition, a wrong shape, what is not finite, a goal outside the space, or none
+                where it is needed.
             ConfigurationError: the policy was not reset for B environments, or not told a reward.
         """
         learner, spec = self.learner, self.learner.spec
@@ -134,7 +135,7 @@ class ReturnPolicy:
         self._require_reset(count)
         self._require_rewards()
         wished = self._wished(conditions or Conditions(), count)
-        columns = learner.observer(leaves, None if conditions is None else conditions.goal)  # (B, D)
+        columns = learner.observer.shown(leaves, None if conditions is None else conditions.goal)  # (B, D)
         remaining = learner.returns(wished - torch.tensor([run.earned for run in self.runs], dtype=torch.float64))
         nothing, training = columns.new_zeros(learner.head.dim), learner.training
         learner.train(False)

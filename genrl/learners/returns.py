@@ -27,11 +27,22 @@ class Returns(nn.Module):
     def fit(self, episodes: Episodes) -> None:
         """Learn the scale of all returns to go, and the best return."""
         self.normalizer.fit(episodes.returns_to_go()[:, None])
+        self.aim(episodes)
+
+    def aim(self, episodes: Episodes) -> None:
+        """Learn the best return alone, in the scale that is known."""
         self.best.copy_(episodes.returns.max())
 
     def forward(self, returns: Tensor) -> Tensor:
         """Returns to go (...) in the data's units to standardised ones."""
         return self.normalizer.normalize(returns.to(self.best)[..., None])[..., 0]
+
+
+def equal_returns(episodes: Episodes) -> bool:
+    """Whether all returns are equal but for rounding, which grows with the rewards that add up to them."""
+    lowest, highest = float(episodes.returns.min()), float(episodes.returns.max())
+    largest = max(abs(highest), abs(lowest), float(episodes.rewards.abs().max()))
+    return highest - lowest <= 1e-6 * largest
 
 
 def require_different_returns(who: str, episodes: Episodes) -> None:
@@ -40,8 +51,8 @@ def require_different_returns(who: str, episodes: Episodes) -> None:
     Raises:
         ConfigurationError: all returns are equal.
     """
-    lowest, highest = float(episodes.returns.min()), float(episodes.returns.max())
-    if highest - lowest <= 1e-6 * max(abs(highest), abs(lowest)):
+    if equal_returns(episodes):
+        highest = float(episodes.returns.max())
         raise ConfigurationError(
             f"{who} tells good episodes from bad ones by their return, and all {len(episodes)} training episodes have"
             f" the return {highest:.6g}: give it data of different returns, or clone these as they are with BC."

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.return_windows import ReturnWindows
+from genrl.learners.ranges import require_at_least
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.nets.mlp import MLP
 from genrl.training.spec import DataSpec
@@ -28,6 +29,9 @@ class RvS(ReturnConditioned):
         lr: learning rate of AdamW, constant.
         weight_decay: of AdamW.
         seed: of the initial weights.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     context = 1
@@ -40,6 +44,7 @@ class RvS(ReturnConditioned):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_at_least(0, lr=lr, weight_decay=weight_decay)
         self.net, self.lr, self.weight_decay, self.seed = net, lr, weight_decay, seed
 
     def build(self, spec: DataSpec) -> None:

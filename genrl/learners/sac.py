@@ -21,6 +21,7 @@ from genrl.learners.actions import BoundedActions
 from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
+from genrl.learners.ranges import require_at_least, require_shares
 from genrl.learners.squashed import SquashedGaussian
 from genrl.nets.mlp import MLP
 from genrl.training.space_support import BOUNDED, SpaceSupport
@@ -38,6 +39,9 @@ class SAC(Learner):
         lr: learning rate of Adam for the critics and the temperature.
         actor_lr: of the actor.
         seed: of initial weights and training noise.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     takes = SpaceSupport(actions=frozenset({BOUNDED}))
@@ -54,6 +58,8 @@ class SAC(Learner):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_shares(discount=discount, polyak=polyak)
+        require_at_least(0, lr=lr, actor_lr=actor_lr)
         self.actor_net, self.critic_net = actor_net, critic_net
         self.discount, self.polyak, self.lr, self.actor_lr, self.seed = discount, polyak, lr, actor_lr, seed
 

@@ -23,6 +23,7 @@ from genrl.data.samplers import geometric_future, uniform_future
 from genrl.diffusion.noise import Noise
 from genrl.learners.agent import Agent
 from genrl.learners.observer import Observer
+from genrl.learners.ranges import require_at_least, require_shares
 from genrl.learners.sequence_policy import SequencePolicy
 from genrl.nets.policy_transformer import Observed, PolicyNet
 from genrl.training.ema import EMA
@@ -61,6 +62,16 @@ class SequenceLearner(Agent):
     def goal_free(self) -> bool:
         """Whether the policy can act without a goal."""
         return self.goal_length == 0
+
+    def require_ranges(self) -> None:
+        """Refuse arguments that all share.
+
+        Raises:
+            ConfigurationError: one is out of range.
+        """
+        require_at_least(1, history=self.history, chunk=self.chunk)
+        require_at_least(0, goal_length=self.goal_length, lr=self.lr, weight_decay=self.weight_decay)
+        require_shares(ema_decay=self.ema_decay)
 
     @abstractmethod
     def output_dim(self, action_dim: int) -> int:

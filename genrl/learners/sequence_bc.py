@@ -21,6 +21,9 @@ class SequenceBC(SequenceLearner):
     Args:
         net, history, chunk, goal_length, goal_discount: see ``BESO``.
         lr, weight_decay, ema_decay, seed: see ``BESO``.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class SequenceBC(SequenceLearner):
         self.net, self.history, self.chunk, self.goal_length = net, history, chunk, goal_length
         self.goal_discount, self.lr, self.weight_decay = goal_discount, lr, weight_decay
         self.ema_decay, self.seed = ema_decay, seed
+        self.require_ranges()
 
     def output_dim(self, action_dim: int) -> int:
         """The mean action."""

@@ -90,7 +90,7 @@ class SequencePolicy:
         self._generators = EpisodeGenerators()
         self._fresh = np.zeros(0, bool)
         self._wish: Conditions | None = None
-        self._wished = torch.empty(0)
+        self._goal = self._wished = torch.empty(0)
 
     def reset(self, mask: np.ndarray, seeds: np.ndarray) -> None:
         """Forget where an episode begins, and draw from its seed."""
@@ -112,7 +112,7 @@ class SequencePolicy:
 
         Raises:
             ConditionError: a condition other than a goal; a goal of a wrong shape, not finite or outside the space;
-                no goal where one is needed.
+                no goal where one is needed; an observation that is not finite.
             ConfigurationError: the policy was not reset for B environments.
         """
         learner, spec = self.learner, self.learner.spec
@@ -121,9 +121,18 @@ class SequencePolicy:
         count = len(next(iter(leaves.values())))
         if len(self._fresh) != count:
             raise ConfigurationError(f"This policy remembers: reset it for {count} environments before it acts.")
+        learner.observer.require_finite_state(leaves)
         chosen = self.respond(learner.observer.state(leaves), lambda: self._goals(leaves, conditions, count))
         actions = learner.codec.decode(learner.scale.denormalize(chosen))
+        if not all(leaf.is_floating_point() for leaf in actions.values()):
+            self._carry_out(actions)
         return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
+
+    def _carry_out(self, actions: Leaves) -> None:
+        """Remember actions (B, *shape) that were rounded as they are."""
+        if self._past.shape[1]:
+            done = self.learner.scale.normalize(self.learner.codec.encode(actions))
+            self._past = torch.cat((self._past[:, :-1], done[:, None]), dim=1)
 
     def respond(self, states: Tensor, goals: Callable[[], Tensor]) -> Tensor:
         """(B, A) actions in [-1, 1] for standardised states (B, S).
@@ -194,10 +203,13 @@ class SequencePolicy:
         """(B, G, D) standardised goals; NaN where there are none and the policy can do without."""
         learner, columns = self.learner, self.learner.observer.goal
         if conditions is not None and conditions.given():
-            if conditions is not self._wish or len(self._wished) != count:  # looked at once, however often given
+            goal: Any = conditions.goal
+            known = conditions is self._wish and len(self._wished) == count and torch.equal(goal, self._goal)
+            if not known:  # looked at once, however often given
                 conditions.require(type(learner).__name__, {"goal"} if learner.goal_length else set(), count)
-                goals = checked(conditions.goal, columns, count, learner.goal_length)  # type: ignore[arg-type]
-                self._wish, self._wished = conditions, columns.normalize(goals.to(learner.device))
+                goals = checked(goal, columns, count, learner.goal_length)
+                self._wish, self._goal = conditions, goal.clone()
+                self._wished = columns.normalize(goals.to(learner.device))
             return self._wished
         shape = (count, learner.goal_length, columns.dim)
         if not learner.goal_length or (learner.goal_free and not learner.observer.layout.desired):

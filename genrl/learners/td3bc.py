@@ -21,6 +21,7 @@ from genrl.learners.actions import BoundedActions
 from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
+from genrl.learners.ranges import require_at_least, require_shares
 from genrl.nets.mlp import MLP
 from genrl.training.space_support import BOUNDED, SpaceSupport
 from genrl.training.spec import DataSpec
@@ -39,6 +40,9 @@ class TD3BC(Learner):
         policy_delay: critic updates for one update of actor and targets.
         lr: learning rate of Adam.
         seed: of initial weights and training noise.
+
+    Raises:
+        ConfigurationError: a number is out of range.
     """
 
     takes = SpaceSupport(actions=frozenset({BOUNDED}))
@@ -58,6 +62,9 @@ class TD3BC(Learner):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        require_shares(discount=discount, polyak=polyak)
+        require_at_least(0, alpha=alpha, policy_noise=policy_noise, noise_clip=noise_clip, lr=lr)
+        require_at_least(1, policy_delay=policy_delay)
         self.actor_net, self.critic_net = actor_net, critic_net
         self.alpha, self.discount, self.polyak = alpha, discount, polyak
         self.policy_noise, self.noise_clip, self.policy_delay = policy_noise, noise_clip, policy_delay

@@ -14,7 +14,7 @@ class SinusoidalEmbedding(nn.Module):
     The range suits both EDM's ln(sigma) / 4 and the times in [0, 1] of other paths.
 
     Args:
-        features: number of features, even.
+        features: number of features; where it is odd, the last is 0.
         lowest: lowest frequency in radians per unit of noise level.
         highest: highest frequency.
     """
@@ -25,11 +25,13 @@ class SinusoidalEmbedding(nn.Module):
         super().__init__()
         spaced = torch.linspace(math.log(lowest), math.log(highest), features // 2)
         self.register_buffer("frequencies", spaced.exp())
+        self.features = features
 
     def forward(self, noise: Tensor) -> Tensor:
         """(B,) noise levels to (B, features)."""
         angles = noise[:, None] * self.frequencies  # (B, features / 2)
-        return torch.cat((angles.sin(), angles.cos()), dim=-1)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1)
+        return nn.functional.pad(waves, (0, 1)) if self.features % 2 else waves
 
 
 class RandomFourierEmbedding(nn.Module):

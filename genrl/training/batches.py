@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
 
 Batch = TypeVar("Batch")
@@ -120,11 +121,27 @@ def concatenate_batches(parts: Sequence[Batch]) -> Batch:
 
 
 def shares(batch_size: int, weights: Sequence[float]) -> list[int]:
-    """Split ``batch_size`` into whole rows in proportion to ``weights`` (largest remainders first)."""
+    """Split ``batch_size`` into whole rows in proportion to ``weights`` (largest remainders first).
+
+    A positive weight gives one row at least, taken from the largest share: no data set is silently left out.
+
+    Raises:
+        ConfigurationError: there are more positive weights than rows.
+    """
+    wanted = [i for i, weight in enumerate(weights) if weight > 0]
+    if 0 < batch_size < len(wanted):
+        raise ConfigurationError(
+            f"A batch_size of {batch_size} has no room for a row of each of {len(wanted)} data sets: raise it, set"
+            " some weights to 0, or concatenate data sets."
+        )
     total = sum(weights)
     exact = [batch_size * weight / total for weight in weights]
     rows = [int(share) for share in exact]
     by_remainder = sorted(range(len(rows)), key=lambda i: rows[i] - exact[i])
     for i in by_remainder[: batch_size - sum(rows)]:
         rows[i] += 1
+    for i in wanted if batch_size else ():
+        if rows[i] == 0:
+            rows[rows.index(max(rows))] -= 1
+            rows[i] = 1
     return rows

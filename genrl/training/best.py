@@ -25,6 +25,11 @@ class BestWeights(Callback):
         self.waited = 0
         self.weights: dict[str, torch.Tensor] = {}
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a resumed fit at once where it had come to its end."""
+        if self.waited and self.waited >= self.patience:
+            trainer.should_stop = True
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare and keep."""
         loss = trainer.callback_metrics.get("val_loss")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from genrl.data.errors import CheckpointError
+from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.training.module import Trainable, frozen, read_header, rebuild
 
 
@@ -18,14 +18,19 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:
 
     Raises:
         CheckpointError: the file is missing, truncated, not from genrl, or of an unknown format version.
+        ConfigurationError: there is no such device.
     """
-    checkpoint = read_file(path, device)
+    checkpoint = read_file(path)
     module = rebuild(read_header(checkpoint, path))
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not fit its own configuration: {error}") from error
-    return frozen(module.to(device))  # type: ignore[return-value]
+    try:
+        return frozen(module.to(device))  # type: ignore[return-value]
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ConfigurationError(f"There is no device {str(device)!r} to load {path} to ({reason}).") from error
 
 
 def save(module: Trainable, path: str | Path) -> Path:
@@ -42,8 +47,29 @@ def save(module: Trainable, path: str | Path) -> Path:
     return path
 
 
-def read_file(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """The raw checkpoint dictionary, read without pickle's code execution.
+def require_resumable(path: str | Path, entry: str = "loops") -> None:
+    """Refuse a file that is no checkpoint of a fit, before Lightning reads it.
+
+    Args:
+        path: of the file; a word by which Lightning finds a checkpoint of its own is left to it.
+        entry: what such a checkpoint has, and what ``save`` writes has not.
+
+    Raises:
+        CheckpointError: see ``read_file`` and ``read_header``, or the file holds no more than a module.
+    """
+    if str(path) in ("best", "last", "hpc"):
+        return
+    checkpoint = read_file(path)
+    read_header(checkpoint, path)
+    if entry not in checkpoint:
+        raise CheckpointError(
+            f"{path} holds a module without the state of its fit, as genrl.save writes it; resuming takes the fit's own"
+            " last.ckpt, which 'genrl fit' writes."
+        )
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """The raw checkpoint dictionary on the CPU, read without pickle's code execution.
 
     Raises:
         CheckpointError: the file is missing, truncated, or of another kind.
@@ -53,7 +79,7 @@ def read_file(path: str | Path, device: str | torch.device = "cpu") -> dict[str,
     try:
         if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle
             raise zipfile.BadZipFile("it is not a whole archive")
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise CheckpointError(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from genrl.data.errors import ConfigurationError
+from genrl.training.checkpoint import require_resumable
 from genrl.training.datamodule import EpisodesData
 from genrl.training.fit import quiet
 from genrl.training.module import Trainable
@@ -44,6 +47,17 @@ class FitCLI(LightningCLI):
         parser.set_defaults({"checkpoint.filename": "last", "checkpoint.enable_version_counter": False})
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint")
 
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The Trainer.
+
+        Raises:
+            ConfigurationError: it refuses its settings, such as an accelerator that is not there.
+        """
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError) as error:
+            raise ConfigurationError(f"These settings of the Trainer cannot work: {error}") from error
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse ``args``, whatever the process itself was called with."""
         self.config = parser.parse_args(args)
@@ -56,6 +70,8 @@ def fit(prog: str, args: list[str]) -> str:
     """Fit; a fit that was killed goes on to the same weights with ``--ckpt_path``. Returns where the result is."""
     with quiet():
         cli = FitCLI(prog, args)
+        if cli.config.ckpt_path is not None:
+            require_resumable(cli.config.ckpt_path)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
     return "\n".join(f"checkpoint: {path}" for path in _checkpoints(cli.trainer.checkpoint_callbacks))
 
@@ -66,6 +82,7 @@ def validate(prog: str, args: list[str]) -> str:
         cli = FitCLI(prog, args)
     if cli.config.ckpt_path is None:
         raise ConfigurationError("There is nothing to validate: give the checkpoint of a fit with --ckpt_path.")
+    require_resumable(cli.config.ckpt_path, "pytorch-lightning_version")
     with quiet():
         (metrics,) = cli.trainer.validate(
             cli.model, cli.datamodule, cli.config.ckpt_path, verbose=False, weights_only=True

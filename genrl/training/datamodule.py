@@ -20,7 +20,8 @@ class EpisodesData(L.LightningDataModule):
 
     Args:
         data: Minari ids or Episodes; several are mixed in every batch.
-        weights: share of each data set in a batch (any positive numbers); in proportion to transitions by default.
+        weights: share of each data set in a batch (numbers from 0 on), in whole rows, and at least one where it is
+            not 0; in proportion to transitions by default.
         batch_size: rows in a batch.
         val_fraction: share of episodes held out, of the first data set (the real one when synthetic data are mixed in).
         val_batches: batches that one validation looks at, always the same.
@@ -44,6 +45,8 @@ class EpisodesData(L.LightningDataModule):
     ):
         super().__init__()
         self.sources: list[Any] = list(data) if isinstance(data, (list, tuple)) else [data]
+        if not self.sources:
+            raise ConfigurationError("There are no data to fit to: give Episodes, the id of a data set, or several.")
         if weights is not None and (len(weights) != len(self.sources) or min(weights) < 0 or sum(weights) <= 0):
             raise ConfigurationError(
                 f"weights {weights} must hold one non-negative number for each of the {len(self.sources)} data sets."
@@ -62,10 +65,16 @@ class EpisodesData(L.LightningDataModule):
         self.val_episodes: Episodes | None = None
 
     def setup(self, stage: str) -> None:
-        """Read the data sets and split off the held-out episodes."""
+        """Read the data sets and split off the held-out episodes.
+
+        Raises:
+            EmptyDatasetError: a data set without a transition.
+            ConfigurationError: data sets of different spaces.
+        """
         if self.train_parts:
             return
         parts = [self._read(source) for source in self.sources]
+        _require_transitions(parts)
         _require_same_spaces(parts)
         if self.val_fraction > 0 and len(parts[0]) > 1:
             parts[0], self.val_episodes = split(parts[0], self.val_fraction, self.seed)
@@ -77,7 +86,11 @@ class EpisodesData(L.LightningDataModule):
         return self.train_parts[0] if len(self.train_parts) == 1 else concatenate(self.train_parts)
 
     def train_dataloader(self) -> RandomBatches | ChangingBatches:
-        """Batches that mix all data sets by their weights, as callbacks that change batches want them."""
+        """Batches that mix all data sets by their weights, as callbacks that change batches want them.
+
+        Raises:
+            ConfigurationError: there are more data sets than rows in a batch.
+        """
         trainer = self.trainer
         assert trainer is not None
         samplers = [self._module.sampler(part) for part in self.train_parts]
@@ -117,6 +130,14 @@ class EpisodesData(L.LightningDataModule):
         if isinstance(source, Episodes):
             return source
         return load(str(source), root=Path(self.root) if self.root else None, download=self.download)
+
+
+def _require_transitions(parts: Sequence[Episodes]) -> None:
+    for number, part in enumerate(parts, start=1):
+        if part.num_transitions == 0:
+            raise EmptyDatasetError(
+                f"Data set {number} ({part.card.dataset_id or 'unnamed'}) holds no transition; leave it out."
+            )
 
 
 def _require_same_spaces(parts: Sequence[Episodes]) -> None:

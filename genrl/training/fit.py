@@ -17,6 +17,7 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
 from genrl.training.best import BestWeights
+from genrl.training.checkpoint import require_resumable
 from genrl.training.datamodule import EpisodesData
 from genrl.training.forecast import Forecast
 from genrl.training.module import Trainable, frozen
@@ -69,17 +70,22 @@ def fit(
 ) -> Module:
     """Fit ``module`` to ``data`` for ``steps`` batches (rounded up to whole epochs) and return it, ready to use.
 
-    The same seed gives the same weights, dropout included; the caller's own random state is left as it was.
+    The same seed gives the same weights, dropout included; the caller's own random state is left as it was. A module
+    that was fitted before goes on from its weights, on data of the same spaces: its normalisers stay, what it says of
+    its data (card, fingerprint, best return) is that of the new ones.
 
     Args:
         data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
         val_every: batches between two looks at the held-out episodes; ten times a fit by default.
+        ckpt_path: go on from this checkpoint, which the same fit wrote.
         patience: stop after so many looks without a lower loss, and end with the weights of the lowest; None for no.
         seed: of split and batches; the module's own by default.
         trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
 
     Raises:
-        ConfigurationError: ``steps`` is below one, or settings of the data do not fit.
+        ConfigurationError: ``steps`` is below one, settings of the data do not fit, or there is patience and nothing
+            is held out.
+        CheckpointError: ``ckpt_path`` is no checkpoint of such a fit.
     """
     if steps < 1:
         raise ConfigurationError(f"A fit takes at least one step, not {steps}.")
@@ -95,6 +101,14 @@ def fit(
         seed=module.seed if seed is None else seed,
         root=None if root is None else str(root),
     )
+    source.setup("fit")
+    if patience is not None and source.val_episodes is None:
+        raise ConfigurationError(
+            f"A patience of {patience} counts looks at held-out episodes, and none are held out: give val_fraction"
+            " above 0 and at least two episodes, or no patience."
+        )
+    if ckpt_path is not None:
+        require_resumable(ckpt_path)
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "logger": False,

@@ -7,11 +7,14 @@ import functools
 import importlib
 import inspect
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -59,6 +62,24 @@ class Trainable(L.LightningModule, ABC):
         self.assemble(DataSpec.of(episodes))
         self.statistics(episodes)
 
+    def take_up(self, episodes: Episodes) -> None:
+        """Note what a further fit is given; the environment and the normalisers stay, for the weights go with them.
+
+        Raises:
+            ConfigurationError: the episodes have other spaces than those that this was built for.
+        """
+        assert self.spec is not None
+        given = DataSpec.of(episodes)
+        for name in ("observation_space", "action_space"):
+            here, there = getattr(self.spec, name), getattr(given, name)
+            if here != there:
+                raise ConfigurationError(
+                    f"This {type(self).__name__} was fitted to data with the {name.replace('_', ' ')} {here}, and those"
+                    f" given now have {there}; give data of the same spaces, or fit a new one."
+                )
+        card = replace(given.card, env_spec=self.spec.card.env_spec)
+        self.spec = replace(self.spec, card=card, reward_dtype=given.reward_dtype, fingerprint=given.fingerprint)
+
     def assemble(self, spec: DataSpec) -> None:
         """Build from a specification, with weights drawn under this module's own seed.
 
@@ -72,14 +93,17 @@ class Trainable(L.LightningModule, ABC):
         self.spec = spec
 
     def configure_model(self) -> None:
-        """Lightning's hook: build from the data module's training episodes, once.
+        """Lightning's hook: build from the data module's training episodes, once; see ``take_up`` for further fits.
 
         Lightning calls it with the accelerator as torch's default device; episodes, and statistics of them, are at
         home on the CPU, and Lightning moves the module when it is built.
         """
-        if self.spec is None:
-            with torch.device("cpu"):
-                self.prepare(self.trainer.datamodule.train_episodes)  # type: ignore[attr-defined]
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        with torch.device("cpu"):
+            if self.spec is None:
+                self.prepare(data.train_episodes)
+            elif self.trainer.state.fn == TrainerFn.FITTING and data is not None:
+                self.take_up(data.train_episodes)
 
     def noise_generator(self, batch_index: int) -> torch.Generator:
         """The stream for one batch of training or validation: a function of seed, stage, rank and position."""
@@ -158,7 +182,7 @@ class Trainable(L.LightningModule, ABC):
         except TypeError as error:
             raise ConfigurationError(
                 f"{error} among the arguments of {type(self).__name__} cannot be stored in a checkpoint; pass numbers,"
-                " words, classes, or functools.partial over a class."
+                " words, classes, or functools.partial over a class whose arguments are given by name."
             ) from error
 
     def header(self) -> dict[str, Any]:
@@ -171,7 +195,7 @@ class Trainable(L.LightningModule, ABC):
             raise ConfigurationError(f"This {type(self).__name__} was never fitted; fit or load it first.")
         return {
             "format": FORMAT_VERSION,
-            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            "class_path": _class_path(type(self)),
             "configuration": self.configuration(),
             "spec": self.spec.to_json(),
         }
@@ -181,15 +205,33 @@ class Trainable(L.LightningModule, ABC):
         checkpoint["genrl"] = {**self.header(), "random_state": torch.random.get_rng_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to resume on other data; restore the random state that dropout draws from."""
+        """Refuse to resume another module, or on other data; restore the random state that dropout draws from.
+
+        Raises:
+            CheckpointError: the checkpoint's class, data or configuration differ from those of this module.
+        """
         header = read_header(checkpoint, "the checkpoint")
+        if self.spec is not None:
+            self._require_alike(header, self.spec)
+        torch.random.set_rng_state(header["random_state"])
+
+    def _require_alike(self, header: dict[str, Any], spec: DataSpec) -> None:
+        remedy = "or start a new fit without the checkpoint."
+        if header["class_path"] != (own := _class_path(type(self))):
+            raise CheckpointError(f"The checkpoint is of a {header['class_path']}, not of a {own}; take that, {remedy}")
         trained_on = DataSpec.from_json(header["spec"])
-        if self.spec is not None and trained_on.fingerprint != self.spec.fingerprint:
+        if trained_on.fingerprint != spec.fingerprint:
             raise CheckpointError(
                 f"The checkpoint was trained on other episodes ({trained_on.card.dataset_id!r}) than those given now"
-                f" ({self.spec.card.dataset_id!r}); give the same data, or start a new fit without the checkpoint."
+                f" ({spec.card.dataset_id!r}); give the same data with the same seed and val_fraction, {remedy}"
             )
-        torch.random.set_rng_state(header["random_state"])
+        now = self.configuration()
+        for name, value in header["configuration"].items():
+            if name not in now or _in_full(now[name]) != _in_full(value):
+                raise CheckpointError(
+                    f"The checkpoint was fitted with another {name!r} ({value!r:.200}) than that of this"
+                    f" {type(self).__name__} ({now.get(name)!r:.200}); give the same, {remedy}"
+                )
 
 
 def read_header(checkpoint: dict[str, Any], path: Any) -> dict[str, Any]:
@@ -229,6 +271,10 @@ def rebuild(header: dict[str, Any]) -> Trainable:
     return module
 
 
+def _class_path(target: type) -> str:
+    return f"{target.__module__}.{target.__qualname__}"
+
+
 def _find(class_path: str) -> Any:
     module_name, _, class_name = class_path.rpartition(".")
     return getattr(importlib.import_module(module_name), class_name)
@@ -238,16 +284,21 @@ def _to_primitive(value: Any) -> Any:
     if isinstance(value, Trainable):  # a module made of others that were fitted before
         return {"fitted": value.header()}
     if isinstance(value, functools.partial):  # over a class, or over jsonargparse's instantiator with the class behind
-        target = next((part for part in (value.func, *value.args) if inspect.isclass(part)), None)
-        if target is None:
+        parts = [value.func, *value.args]
+        while parts and not inspect.isclass(parts[0]):
+            parts.pop(0)
+        if len(parts) != 1:  # no class, or arguments by position, which would have no name in the checkpoint
             raise TypeError(value)
+        target = parts[0]
         arguments = {name: _to_primitive(part) for name, part in value.keywords.items()}
-        return {"class_path": f"{target.__module__}.{target.__qualname__}", "init_args": arguments}
+        return {"class_path": _class_path(target), "init_args": arguments}
     if inspect.isclass(value):
-        return {"class_path": f"{value.__module__}.{value.__qualname__}", "init_args": {}}
+        return {"class_path": _class_path(value), "init_args": {}}
     if isinstance(value, Setting):
         arguments = {f.name: _to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
-        return {"class_path": f"{type(value).__module__}.{type(value).__qualname__}", "init_args": arguments}
+        return {"class_path": _class_path(type(value)), "init_args": arguments}
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, (list, tuple)):
         return [_to_primitive(part) for part in value]
     if isinstance(value, dict):
@@ -269,6 +320,22 @@ def _from_primitive(value: Any) -> Any:
     if isinstance(value, list):
         return [_from_primitive(part) for part in value]
     return value
+
+
+def _in_full(value: Any) -> Any:
+    """A primitive with the defaults of the classes in it written out, as the command line writes them."""
+    if isinstance(value, list):
+        return [_in_full(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"class_path", "init_args"}:
+        try:
+            takes = inspect.signature(_find(value["class_path"])).parameters.values()
+            defaults = {each.name: _to_primitive(each.default) for each in takes if each.default is not each.empty}
+        except (ImportError, AttributeError, TypeError, ValueError):  # to be compared as it is
+            defaults = {}
+        value = {**value, "init_args": {**defaults, **value["init_args"]}}
+    return {name: _in_full(part) for name, part in value.items()}
 
 
 def frozen(module: nn.Module) -> nn.Module:

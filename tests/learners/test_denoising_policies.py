@@ -8,6 +8,7 @@ import torch
 from toy_data import random_walks
 from toy_sequences import NET, act, long_ways, two_ways
 
+from genrl.data.errors import ConfigurationError
 from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.sampling import FlowSampling, Sampling
@@ -134,6 +135,18 @@ def test_sigma_data_is_estimated_and_a_given_one_that_does_not_fit_is_told():
     assert learner.model.prediction == EDMPrediction(learner.sigma_data)
     with pytest.warns(UserWarning, match="sigma_data is given as 0.1"):
         BESO(net=NET, sigma_data=0.1).prepare(walks)
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_guidance_without_goal_dropout_is_refused(make):
+    with pytest.raises(ConfigurationError, match=r"guidance 1.5 .* fit it with goal_dropout 0.1"):
+        make(net=NET, goal_dropout=0.0, guidance=1.5)
+    make(net=NET, goal_dropout=0.0, goal_length=0, guidance=1.5)  # there is no goal to weigh
+    learner = make(net=NET, goal_dropout=0.0)
+    learner.prepare(two_ways(5))
+    learner.policy()
+    with pytest.raises(ConfigurationError, match="guidance 0"):
+        learner.policy(guidance=0.0)
 
 
 @pytest.mark.parametrize(("whole", "part", "expected"), [(0.3, 0.0, 0.3), (0.0, 0.2, 0.2)])

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from toy_data import random_walks
 from toy_futures import LEARNERS, MARKOV, Bandit, pulls, single_steps
 
@@ -287,6 +288,35 @@ def test_the_density_of_actions_is_one():
     assert float(drawn[:, 0].mean()) == pytest.approx(0.4, abs=0.02)
     assert float(drawn[:, 0].std()) == pytest.approx(std, abs=0.02)
     assert float(density.columns(outputs)[0, 0]) == pytest.approx(0.4)
+
+
+class Heat(Callback):
+    """How hot every batch is, and the held-out losses with what they are made of."""
+
+    def __init__(self) -> None:
+        self.batches, self.cold = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+        self.batches.append(pl_module.heat)
+
+    def on_validation_epoch_end(self, trainer, pl_module) -> None:
+        self.cold.append(pl_module.heat == 0)
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_it_cools_down_by_the_middle_of_its_steps_and_is_judged_cold(together):
+    heat = Heat()
+    how = {"accumulate_grad_batches": together, "callbacks": [heat], "progress": False, "batch_size": 8}
+    fit(LEARNERS["doc"](temperature=1.0), random_walks(), 40, val_every=8, val_fraction=0.2, **how)
+    steps = np.arange(40) // together
+    np.testing.assert_allclose(heat.batches, np.maximum(0, 1 - 2 * steps / (40 // together)))
+    assert heat.cold == [True] * 5
+
+
+def test_categories_are_drawn_in_half_precision_as_well():
+    logits, noise = torch.zeros(4, 3).bfloat16(), torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    drawn = StraightThroughLatent(3).mean_over(logits, noise.bfloat16()).z
+    torch.testing.assert_close(drawn[0].float(), CategoricalLatent(3).sample(logits.float(), noise.bfloat16().float()))
 
 
 def test_settings_that_would_not_hold_are_refused():

@@ -246,6 +246,14 @@ def test_bad_wishes_are_refused_by_name(fitted, wish, complaint):
         policy.act(observations(COUNT))
 
 
+def test_what_is_no_number_is_refused(fitted):
+    policy = fitted.policy()
+    for leaf in ("observation", "desired_goal"):
+        policy.reset(np.ones(COUNT, bool), np.arange(COUNT))
+        with pytest.raises(ConditionError, match=f"at '{leaf}' holds NaN"):
+            policy.act({**observations(COUNT), leaf: np.full((COUNT, 2), np.nan)})
+
+
 @every
 def test_settings_out_of_range_are_refused(make: Make):
     for bad in ({"candidates": 0}, {"horizon": 0}, {"beta": -1.0}):

@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from toy_data import LEARNERS, equal_weights, observations, random_walks, trainer, walks_data
 
 from genrl.data.batch import Transitions
-from genrl.data.errors import ConfigurationError
+from genrl.data.conditions import Conditions
+from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.spaces import flatten
 from genrl.learners.learner import Learner
 from genrl.training.checkpoint import load, save
@@ -126,6 +127,18 @@ def test_batches_are_standardised_and_of_the_training_episodes(make: Make):
     torch.testing.assert_close(batch.observations.mean(0), torch.zeros(batch.observations.shape[1]), atol=0.1, rtol=0)
     position = flatten(walks.observation_space, walks.observations)
     assert set(position) == {""} or batch.observations.shape[1] in (2, 4)  # the copied achieved goal is left out
+
+
+def test_what_is_no_number_is_refused_and_so_are_goals_outside_the_space(make: Make):
+    policy = fit(make(), random_walks(within=50.0), 1, progress=False).policy()
+    policy.reset(np.ones(3, bool), np.arange(3))
+    for leaf, what in (("observation", "observation"), ("desired_goal", "goal")):
+        with pytest.raises(ConditionError, match=f"environment's {what} at '{leaf}' holds NaN"):
+            policy.act({**observations(3), leaf: np.full((3, 2), np.nan)})
+    policy.act({**observations(3), "achieved_goal": np.full((3, 2), np.nan)})  # which is not looked at
+    for goal, reason in ((torch.nan, "holds NaN"), (51.0, "outside the observation space at")):
+        with pytest.raises(ConditionError, match=f"'goal' .*{reason}"):
+            policy.act(observations(3), Conditions(goal=torch.full((3, 2), goal)))
 
 
 def test_an_unfitted_learner_refuses_to_act(make: Make):

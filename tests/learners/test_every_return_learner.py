@@ -1,6 +1,7 @@
 """What must hold for every return-conditioned learner: a new one enters the list in toy_returns and nothing here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -230,6 +231,23 @@ def test_the_target_is_the_best_return_of_the_data(make: Make):
     learner.prepare(random_walks())
     assert learner.policy().target == pytest.approx(float(random_walks().returns.max()), rel=1e-6)
     assert learner.policy(target_return=2.5).target == 2.5
+
+
+@every
+def test_a_further_fit_aims_at_the_best_return_of_its_data(make: Make):
+    learner = fit(make(), random_walks(), 1, val_fraction=0.0, progress=False)
+    better = replace(random_walks(seed=1), rewards=random_walks(seed=1).rewards + 10)
+    fit(learner, better, 1, val_fraction=0.0, progress=False)
+    assert learner.policy().target == pytest.approx(float(better.returns.max()), rel=1e-6)
+
+
+@every
+def test_what_is_no_number_is_refused(make: Make):
+    policy = fit(make(), random_walks(), 1, progress=False).policy()
+    for leaf in ("observation", "desired_goal"):
+        policy.reset(np.ones(3, bool), np.arange(3))
+        with pytest.raises(ConditionError, match=f"at '{leaf}' holds NaN"):
+            policy.act({**observations(3), leaf: np.full((3, 2), np.nan)})
 
 
 @every

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from toy_data import equal_weights, observations, random_walks, trainer, walks_data
+from toy_data import box, equal_weights, observations, random_walks, trainer, walks_data
 from toy_sequences import LEARNERS, two_ways
 
+from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.policy import Policy
@@ -164,9 +166,40 @@ def test_a_wish_is_looked_at_again_for_another_number_of_environments(fitted, se
         begin(policy, [0, 1]).act(fewer, wish)
 
 
+def test_a_goal_that_was_changed_in_its_place_is_another(fitted, seen):
+    wish = Conditions(goal=torch.zeros(COUNT, 2))
+    policy, other = (begin(fitted.policy(execute=1), list(range(COUNT))) for _ in range(2))
+    for each in (policy, other):
+        each.act(seen[0], wish)
+    wish.goal.fill_(5.0)
+    np.testing.assert_array_equal(policy.act(seen[1], wish), other.act(seen[1], Conditions(goal=wish.goal)))
+
+
+@every
+def test_whole_numbers_are_remembered_as_they_were_done(make: Make):
+    rng = np.random.default_rng(0)
+    episodes = from_arrays(
+        list(rng.normal(size=(6, 9, 2)).astype(np.float32)),
+        list(rng.integers(-2, 3, (6, 8, 1))),
+        [np.zeros(8)] * 6,
+        observation_space=box(2, -9, 9),
+        action_space=gym.spaces.Box(-2, 2, (1,), np.int64),
+    )
+    learner = fit(make(goal_length=0), episodes, 2, progress=False)
+    policy = begin(learner.policy(), [0])
+    done = [int(policy.act(np.zeros((1, 2), np.float32))[0, 0]) for _ in range(2)]
+    assert learner.scale.denormalize(policy._past)[0, :, 0].tolist() == pytest.approx(done, abs=1e-6)
+
+
 def test_a_goal_of_the_environment_that_is_no_number_is_refused(fitted, seen):
     nowhere = {**seen[0], "desired_goal": np.full((COUNT, 2), np.nan)}
     with pytest.raises(ConditionError, match="environment's goal at 'desired_goal' holds NaN"):
+        begin(fitted.policy(), list(range(COUNT))).act(nowhere)
+
+
+def test_a_state_that_is_no_number_is_refused(fitted, seen):
+    nowhere = {**seen[0], "observation": np.full((COUNT, 2), np.nan)}
+    with pytest.raises(ConditionError, match="environment's observation at 'observation' holds NaN"):
         begin(fitted.policy(), list(range(COUNT))).act(nowhere)
 
 

@@ -10,10 +10,21 @@ from scipy.stats import expectile, norm
 from toy_data import LINEAR, SMALL, bandit, box, clock
 
 from genrl.data.arrays import from_arrays
-from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
+from genrl.learners.bc import BC
+from genrl.learners.behavior_transformer import BehaviorTransformer
+from genrl.learners.beso import BESO
 from genrl.learners.cql import CQL
+from genrl.learners.decision_transformer import DecisionTransformer
+from genrl.learners.doc import DoC
+from genrl.learners.flow_policy import FlowPolicy
+from genrl.learners.future_vae import FutureVAE
+from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL, LOG_STD, expectile_loss
+from genrl.learners.latent_plan import LatentPlanPolicy
+from genrl.learners.rvs import RvS
 from genrl.learners.sac import SAC
+from genrl.learners.sequence_bc import SequenceBC
 from genrl.learners.td3bc import TD3BC
 from genrl.training.fit import fit
 
@@ -144,6 +155,45 @@ def test_iql_scales_rewards_to_the_range_of_returns():
     learner.prepare(episodes)
     batch = learner.sampler(episodes).fetch(torch.arange(9))
     np.testing.assert_allclose(batch.rewards.numpy(), rewards * 250 - 1)
+
+
+def test_iql_leaves_rewards_alone_where_returns_differ_by_rounding_only():
+    rng = np.random.default_rng(0)
+    rewards = [rng.permutation([*pay, -sum(pay) + left]) for left in (0.1, 0.0) for pay in [[0.1] * 9] * 20]
+    for same in (rewards[:20], rewards[20:]):
+        states, actions = np.zeros((11, 1), np.float32), np.zeros((10, 1), np.float32)
+        episodes = from_arrays([states] * 20, [actions] * 20, same, observation_space=box(1), action_space=box(1))
+        assert 0 < episodes.returns.max() - episodes.returns.min() < 1e-12
+        learner = IQL(actor_net=LINEAR, critic_net=LINEAR, value_net=LINEAR)
+        learner.prepare(episodes)
+        assert float(learner.reward_scale) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (TD3BC, {"discount": 1.5}),
+        (TD3BC, {"policy_delay": 0}),
+        (SAC, {"polyak": -0.1}),
+        (CQL, {"samples": 0}),
+        (IQL, {"expectile": 1.5}),
+        (IQL, {"lr": float("nan")}),
+        (BC, {"lr": -1.0}),
+        (GCBC, {"weight_decay": -1.0}),
+        (RvS, {"lr": -1.0}),
+        (DecisionTransformer, {"context": 0}),
+        (SequenceBC, {"history": 0}),
+        (LatentPlanPolicy, {"latent": 0}),
+        (BehaviorTransformer, {"bins": 0}),
+        (BESO, {"goal_dropout": 1.5}),
+        (FlowPolicy, {"ema_decay": 2.0}),
+        (DoC, {"energy_lr": -1.0}),
+        (FutureVAE, {"candidates": 0}),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(make: type, wrong: dict):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        make(**wrong)
 
 
 @pytest.mark.parametrize("make", [TD3BC, IQL, SAC, CQL])

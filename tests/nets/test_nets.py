@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genrl.nets.embedding import SinusoidalEmbedding
 from genrl.nets.mlp import MLP, DenoisingMLP
 from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.temporal_transformer import TemporalTransformer
@@ -47,6 +48,15 @@ def test_any_horizon_goes_in_and_comes_out(name, horizon):
     x, noise, condition = batch(name, horizon=horizon)
     net = seeded(NETS[name], 3, 4)
     assert net(x, noise, condition).shape == x.shape
+
+
+@pytest.mark.parametrize("features", [1, 7, 8])
+def test_waves_of_an_odd_number_end_with_a_zero(features):
+    noise, even = torch.linspace(-1, 1, 5), features // 2 * 2
+    waves = SinusoidalEmbedding(features)(noise)
+    assert waves.shape == (5, features)
+    assert torch.equal(waves[:, :even], SinusoidalEmbedding(even)(noise))
+    assert not waves[:, even:].any()
 
 
 def test_a_horizon_beyond_the_longest_is_named():

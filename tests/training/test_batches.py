@@ -72,12 +72,23 @@ def test_validation_sees_the_same_batches_at_every_pass():
 weights = st.lists(st.floats(0, 1e6), min_size=1, max_size=6).filter(lambda w: sum(w) > 1e-6)
 
 
-@given(st.integers(1, 4096), weights)
+@given(st.integers(6, 4096), weights)
 def test_shares_are_whole_add_up_and_are_as_near_as_can_be(batch_size, weights):
     rows = shares(batch_size, weights)
     assert sum(rows) == batch_size
-    for count, weight in zip(rows, weights, strict=True):
-        assert abs(count - batch_size * weight / sum(weights)) < 1 + 1e-6
+    exact = [batch_size * weight / sum(weights) for weight in weights]
+    given_up = sum(weight > 0 and share < 1 for weight, share in zip(weights, exact, strict=True))  # by the largest
+    for count, weight, share in zip(rows, weights, exact, strict=True):
+        assert count >= 1 or weight == 0
+        assert -1 - 1e-6 - given_up < count - share < 1 + 1e-6
+
+
+def test_no_data_set_is_left_out_of_a_batch():
+    assert shares(256, [60, 40_000]) == [1, 255]
+    assert shares(256, [1, 0, 15]) == [16, 0, 240]
+    assert shares(0, [1, 1]) == [0, 0]
+    with pytest.raises(ConfigurationError, match="batch_size of 2 has no room for a row of each of 3 data sets"):
+        shares(2, [1, 5, 1])
 
 
 class Watch(Callback):
@@ -136,6 +147,10 @@ def test_unfit_data_are_refused(tmp_path):
         EpisodesData([linear(), line()]).setup("fit")
     with pytest.raises(DatasetMissingError, match="nowhere-v0"):
         EpisodesData("nowhere-v0", root=str(tmp_path)).setup("fit")
+    with pytest.raises(ConfigurationError, match="no data to fit to"):
+        EpisodesData([])
+    with pytest.raises(EmptyDatasetError, match=r"Data set 2 .* holds no transition"):
+        EpisodesData([linear(), linear().select([])]).setup("fit")
     for settings, reason in (
         ({"weights": [1.0, 2.0]}, "one non-negative number for each of the 1"),
         ({"weights": [0.0]}, "non-negative"),

@@ -1,5 +1,6 @@
 """The lowest held-out loss wins, whatever comes after it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,10 +8,12 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
+from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
 from genrl.training.best import BestWeights
 from genrl.training.fit import fit
-from tests.methods.toy_methods import METHODS, equal_weights, linear
+from genrl.training.spec import fingerprint
+from tests.methods.toy_methods import METHODS, equal_weights, linear, walks
 
 
 def look(callback: BestWeights, module: torch.nn.Module, loss: float) -> bool:
@@ -87,6 +90,21 @@ def test_fitting_twice_gives_the_same_weights_and_leaves_the_global_stream_alone
     assert not equal_weights(one, fit(different, linear(), 7, progress=False))
 
 
-def test_no_steps_are_refused():
+def test_what_cannot_be_fitted_is_refused():
     with pytest.raises(ConfigurationError, match="at least one step, not 0"):
         fit(METHODS["trajectory-mlp"](), linear(), 0)
+    for data, share in ((linear(), 0.0), (linear(1), 0.5)):
+        with pytest.raises(ConfigurationError, match=r"patience of 3 .* none are held out"):
+            fit(METHODS["trajectory-mlp"](), data, 5, patience=3, val_fraction=share, progress=False)
+
+
+def test_a_further_fit_takes_up_its_data_and_keeps_the_normalisers():
+    first, second = linear(), replace(linear(seed=1), card=DatasetCard("b-v0", env_spec="other"))
+    module = fit(METHODS["trajectory-mlp"](), first, 2, val_fraction=0.0, progress=False)
+    known, buffers = module.spec, {name: tensor.clone() for name, tensor in module.named_buffers()}
+    fit(module, second, 2, val_fraction=0.0, progress=False)
+    assert (module.spec.fingerprint, module.spec.card.dataset_id) == (fingerprint(second), "b-v0")
+    assert (module.spec.card.env_spec, module.spec.tied) == (known.card.env_spec, known.tied)
+    assert all(torch.equal(tensor, buffers[name]) for name, tensor in module.named_buffers())
+    with pytest.raises(ConfigurationError, match="was fitted to data with the observation space"):
+        fit(module, walks(), 2, val_fraction=0.0, progress=False)

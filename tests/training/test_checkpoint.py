@@ -78,6 +78,12 @@ def test_unknown_versions_and_classes_are_refused(stored, tmp_path):
         load(altered(stored, tmp_path, configuration=wider))
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:77"])
+def test_a_device_that_is_not_there_is_no_fault_of_the_file(stored, device):
+    with pytest.raises(ConfigurationError, match=f"no device '{device}'"):
+        load(stored[1], device)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_a_truncated_file_is_refused(stored, tmp_path, share):
     content = stored[1].read_bytes()
@@ -144,6 +150,13 @@ def test_a_bare_class_and_settings_survive():
     assert shapes(again) == shapes(module)
 
 
+def test_numbers_of_numpy_are_stored_as_numbers():
+    module = TrajectoryDiffusion(partial(WindowMLP, width=np.int64(16)), lr=np.float64(0.1))
+    configuration = module.configuration()
+    assert type(configuration["net"]["init_args"]["width"]) is int
+    assert type(configuration["lr"]) is float
+
+
 def test_what_the_command_line_makes_survives():
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Trainable, "model")
@@ -159,7 +172,8 @@ def test_what_the_command_line_makes_survives():
 
 
 def test_a_function_as_network_cannot_be_stored():
-    for net in (lambda dim, condition_dim: nn.Linear(dim, dim), partial(lambda dim, c: nn.Linear(dim, dim))):
+    by_position = partial(WindowMLP, 3)  # the 3 has no name
+    for net in (lambda dim, c: nn.Linear(dim, dim), partial(lambda dim, c: nn.Linear(dim, dim)), by_position):
         with pytest.raises(ConfigurationError, match=r"cannot be stored in a checkpoint; pass .*functools.partial"):
             TrajectoryDiffusion(net).configuration()
 

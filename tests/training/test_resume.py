@@ -1,6 +1,7 @@
 """A fit that was interrupted and resumed gives the same bits, raw and averaged, as one that was not."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,15 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from genrl.data.errors import CheckpointError
+from genrl.data.errors import CheckpointError, ConfigurationError
+from genrl.learners.bc import BC
+from genrl.nets.mlp import MLP
+from genrl.training import command
 from genrl.training.best import BestWeights
-from genrl.training.checkpoint import load
+from genrl.training.checkpoint import load, save
 from genrl.training.datamodule import EpisodesData
 from genrl.training.ema import EMA
+from genrl.training.fit import fit
 from tests.methods.toy_methods import METHODS, TRAINED, equal_weights, linear
 from tests.training.killing import kill_once_there
 
@@ -107,6 +112,68 @@ def test_other_data_are_refused(tmp_path):
         trainer(tmp_path, enable_checkpointing=False).fit(
             METHODS["trajectory-mlp"](), datamodule=data(seed=1), ckpt_path=tmp_path / "step=4.ckpt", weights_only=True
         )
+
+
+def test_another_module_is_refused(tmp_path):
+    """By what differs, also where its weights have the same names and shapes."""
+    make = METHODS["trajectory-mlp"]
+    trainer(tmp_path, every_step(tmp_path)).fit(make(), datamodule=data())
+    warmer = make()
+    warmer.lr *= 2
+    for module, reason in (
+        (METHODS["trajectory-unet"](), r"another 'net' \(.*WindowMLP.*TemporalUNet"),
+        (METHODS["transition"](), "is of a genrl.methods.trajectory_diffusion.TrajectoryDiffusion, not of a"),
+        (warmer, "another 'lr'"),
+    ):
+        with pytest.raises(CheckpointError, match=reason):
+            trainer(tmp_path, enable_checkpointing=False).fit(
+                module, datamodule=data(), ckpt_path=tmp_path / "step=4.ckpt", weights_only=True
+            )
+
+
+def test_defaults_may_be_written_out(tmp_path):
+    """As the command line does for every network."""
+    trainer(tmp_path, every_step(tmp_path)).fit(BC(), datamodule=data())
+    written = BC(net=partial(MLP, width=256, layers=2, activation=torch.nn.ReLU, layer_norm=False, dropout=0.0))
+    second = trainer(tmp_path, enable_checkpointing=False)
+    second.fit(written, datamodule=data(), ckpt_path=tmp_path / "step=4.ckpt", weights_only=True)
+    assert second.global_step == STEPS
+
+
+def test_what_no_fit_wrote_is_no_beginning(tmp_path):
+    saved, cut = save(fit(BC(), linear(), 1, progress=False), tmp_path / "saved.ckpt"), tmp_path / "cut.ckpt"
+    cut.write_bytes(saved.read_bytes()[:1000])
+    options = ["--model", "genrl.learners.bc.BC", "--data.data", "nowhere-v0"]
+    for path, reason in (
+        (saved, "holds a module without the state of its fit"),
+        (cut, "cannot be read as a checkpoint"),
+        (tmp_path / "missing.ckpt", "There is no checkpoint at"),
+    ):
+        with pytest.raises(CheckpointError, match=reason):
+            fit(BC(), linear(), 2, ckpt_path=path, progress=False)
+        for run in (command.fit, command.validate):
+            with pytest.raises(CheckpointError, match=reason):
+                run("genrl fit", [*options, "--ckpt_path", str(path)])
+
+
+@pytest.mark.parametrize("accelerator", ["cuda", "none-such"])
+def test_an_accelerator_that_is_not_there_is_refused(accelerator):
+    if accelerator == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    options = ["--model", "genrl.learners.bc.BC", "--data.data", "nowhere-v0", "--trainer.accelerator", accelerator]
+    with pytest.raises(ConfigurationError, match=r"settings of the Trainer cannot work: .*accelerator"):
+        command.fit("genrl fit", options)
+
+
+def test_a_fit_that_had_stopped_stays_stopped(tmp_path):
+    whole, again = BC(), BC()
+    demanding = partial(BestWeights, patience=1, gain=10.0)  # no second look is so much lower
+    first = trainer(tmp_path, demanding(), ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
+    first.fit(whole, datamodule=data())
+    second = trainer(tmp_path, demanding(), enable_checkpointing=False)
+    second.fit(again, datamodule=data(), ckpt_path=tmp_path / "epoch=1.ckpt", weights_only=True)
+    assert first.global_step == second.global_step == 2 * PER_EPOCH
+    assert equal_weights(whole, again)
 
 
 def test_the_average_follows_its_closed_form(tmp_path):

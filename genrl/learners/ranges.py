@@ -1,0 +1,27 @@
+"""Arguments of learners, refused by their names where they are out of range."""
+
+from __future__ import annotations
+
+from genrl.data.errors import ConfigurationError
+
+
+def require_at_least(lowest: float, **numbers: float | None) -> None:
+    """Refuse numbers that are lower, or none at all (NaN); None is not looked at.
+
+    Raises:
+        ConfigurationError: one is below ``lowest``.
+    """
+    for name, number in numbers.items():
+        if number is not None and not number >= lowest:
+            raise ConfigurationError(f"{name} must be at least {lowest:g}, not {number}.")
+
+
+def require_shares(**numbers: float) -> None:
+    """Refuse numbers that are no shares.
+
+    Raises:
+        ConfigurationError: one is not from 0 to 1.
+    """
+    for name, number in numbers.items():
+        if not 0 <= number <= 1:
+            raise ConfigurationError(f"{name} must be from 0 to 1, not {number}.")
