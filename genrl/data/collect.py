@@ -1,6 +1,7 @@
 """Collect episodes with any policy: the same data set whatever the number of environments side by side."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
@@ -59,26 +60,28 @@ def collect(
         specification in the card. Where an environment both terminates and truncates, termination counts.
 
     Raises:
-        ConfigurationError: an unknown environment id, or a count below one.
+        ConfigurationError: an environment that cannot be made or is the same at every call, a count below one, or a
+            negative seed.
         ConditionError: ``conditions`` do not have one row per episode.
-        AlignmentError, NonFiniteError, OutOfSpaceError: the policy's actions do not fit the action space.
+        AlignmentError, NonFiniteError, OutOfSpaceError: the policy's actions do not fit the action space, or the
+            environment's observations their space.
     """
-    for name, count in (("episodes", episodes), ("num_envs", num_envs), ("max_steps", max_steps)):
-        if count is not None and count < 1:
-            raise ConfigurationError(f"{name} must be at least 1, not {count}.")
+    least = {"episodes": (episodes, 1), "num_envs": (num_envs, 1), "max_steps": (max_steps, 1), "seed": (seed, 0)}
+    for name, (given, bound) in least.items():
+        if given is not None and given < bound:
+            raise ConfigurationError(f"{name} must be at least {bound}, not {given}.")
     if conditions is not None:
         conditions.require("collect", set(conditions.given()), batch=episodes)
-    lockstep = Lockstep([make_env(env, env_kwargs) for _ in range(min(num_envs, episodes))])
     plans = [EpisodeSeeds.of(seed, index) for index in range(episodes)]
     finished: dict[int, Episodes] = {}
-    try:
+    with ExitStack() as opened:
+        envs = [opened.enter_context(closing(make_env(env, env_kwargs))) for _ in range(min(num_envs, episodes))]
+        lockstep = Lockstep(envs)
         played = _play(lockstep, policy, plans, conditions, deterministic, max_steps, reset_options)
         for index, episode in tqdm(played, total=episodes, unit="episode", disable=not progress):
             finished[index] = episode
-    finally:
-        lockstep.close()
     together = concatenate([finished[index] for index in range(episodes)])
-    return replace(together, card=DatasetCard(env_spec=env_spec_json(lockstep.envs[0])))
+    return replace(together, card=DatasetCard(env_spec=env_spec_json(envs[0])))
 
 
 def _play(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -20,7 +22,8 @@ class Columns:
     """Box entries as they are, categories one-hot; image leaves are left out and named.
 
     Attributes:
-        names: D names such as ``observation[3]``, ``action[0]``, ``action=2`` (a category) and ``reward``.
+        names: D names such as ``observation[3]``, ``action[0]``, ``action=2`` (a category) and ``reward``; a leaf of a
+            name that is taken by another is told by its group too, ``observation/action[0]``.
         rows: (N, D) float32.
         left_out: paths of image leaves that no column stands for.
     """
@@ -35,7 +38,11 @@ class Columns:
         found: dict[str, slice] = {}
         for d, name in enumerate(self.names):
             variable = name.split("=")[0]
-            found[variable] = slice(found[variable].start if variable in found else d, d + 1)
+            begun = found.get(variable, slice(d, d))
+            if begun.stop == d:
+                found[variable] = slice(begun.start, d + 1)
+            else:  # another leaf, whose own name is like that of a category
+                found[name] = slice(d, d + 1)
         return found
 
     def drawn(self, most: int, seed: int = 0) -> Tensor:
@@ -48,24 +55,25 @@ class Columns:
     def of(cls, episodes: Episodes) -> Columns:
         """One row [s_t, a_t, r_t] a transition."""
         states = cls.of_observations(episodes)
-        actions = cls._of_leaves(episodes.action_space, episodes.actions, "action")
+        actions = cls._of_leaves(episodes.action_space, episodes.actions, _leaf_names(episodes)["action"])
         rows = torch.cat([states.rows[episodes.observation_rows], actions.rows, episodes.rewards.float()[:, None]], -1)
         return cls([*states.names, *actions.names, "reward"], rows, [*states.left_out, *actions.left_out])
 
     @classmethod
     def of_observations(cls, episodes: Episodes) -> Columns:
         """One row s_t an observation, N + E of them."""
-        return cls._of_leaves(episodes.observation_space, episodes.observations, "observation")
+        names = _leaf_names(episodes)["observation"]
+        return cls._of_leaves(episodes.observation_space, episodes.observations, names)
 
     @classmethod
-    def _of_leaves(cls, space: gym.Space, leaves: Leaves, name: str) -> Columns:
+    def _of_leaves(cls, space: gym.Space, leaves: Leaves, names: Mapping[str, str]) -> Columns:
         spaces = leaf_spaces(space)
         images = [path for path, leaf in spaces.items() if _is_image(leaf)]
         kept = [path for path in spaces if path not in images]
         rows = next(iter(leaves.values())).shape[0]
         table = SpaceCodec(space, kept).encode(leaves).float() if kept else torch.zeros(rows, 0)
-        names = [entry for path in kept for entry in _names(spaces[path], path or name)]
-        return cls(names, table, [path or name for path in images])
+        entries = [entry for path in kept for entry in _names(spaces[path], names[path])]
+        return cls(entries, table, [names[path] for path in images])
 
 
 def comparable(real: Episodes, synthetic: Episodes) -> tuple[Columns, Columns]:
@@ -81,6 +89,17 @@ def comparable(real: Episodes, synthetic: Episodes) -> tuple[Columns, Columns]:
             "Only data sets with the same spaces can be compared; these differ in " + ", ".join(odd[:5]) + "."
         )
     return first, second
+
+
+def _leaf_names(episodes: Episodes) -> dict[str, dict[str, str]]:
+    """Group -> path of a leaf -> its name, which nothing else in a table of the episodes has."""
+    groups = {"observation": episodes.observation_space, "action": episodes.action_space}
+    names = {group: {path: path or group for path in leaf_spaces(space)} for group, space in groups.items()}
+    taken = Counter(["reward", *(name for group in names.values() for name in group.values())])
+    return {
+        group: {path: f"{group}/{path}" if path and taken[name] > 1 else name for path, name in leaves.items()}
+        for group, leaves in names.items()
+    }
 
 
 def _is_image(space: gym.Space) -> bool:

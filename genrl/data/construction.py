@@ -76,7 +76,8 @@ class Game:
             layout: least and largest entry of a state, and the most actions; known for grids and sequences.
 
         Raises:
-            ConfigurationError: there is no such class, it does not take these settings, or its layout is not known.
+            ConfigurationError: there is no such class, it does not take these settings, the reward names none, or the
+                layout is not known.
         """
         env = _built(game, dict(settings or {}))
         name = type(env).__name__
@@ -89,6 +90,8 @@ class Game:
             layout = known(env)
         if env.s0.ndim != 1:
             raise ConfigurationError(f"A state of {name} has the shape {tuple(env.s0.shape)}; it must be a vector.")
+        if reward and "class_path" not in reward:
+            raise ConfigurationError(f"The reward {dict(reward)} lacks class_path, the class that computes it.")
         made = _built(reward["class_path"], dict(reward.get("init_args", {}))) if reward else None
         return cls(env, *layout, made)
 

@@ -112,16 +112,14 @@ def copying(
         raise ConfigurationError(f"A window needs at least one step, not {horizon}.")
     reference, fresh = comparable(train, held_out)
     _, made = comparable(train, synthetic)
+    queries = [_window_starts(data, horizon, max_windows, seed) for data in (synthetic, held_out)]
+    trained = _window_starts(train, horizon, MAX_TRAINING_WINDOWS, seed)
     mean, std = reference.rows[:, :-1].mean(0), reference.rows[:, :-1].std(0)
     scale = torch.where(std > 0, std, 1.0)
     known, one, two = ((columns.rows[:, :-1] - mean) / scale for columns in (reference, made, fresh))  # no reward
-    queries = [_window_starts(data, horizon, max_windows, seed) for data in (synthetic, held_out)]
     found = nearest_distances(
         torch.cat([_windows(one, queries[0], horizon), _windows(two, queries[1], horizon)]),
-        (
-            _windows(known, part, horizon)
-            for part in _window_starts(train, horizon, MAX_TRAINING_WINDOWS, seed).split(PART)
-        ),
+        (_windows(known, part, horizon) for part in trained.split(PART)),
     )
     count = len(queries[0])
     return Copying(found[:count].numpy(), found[count:].numpy(), horizon)
@@ -180,8 +178,9 @@ def _window_starts(episodes: Episodes, horizon: int, limit: int | None, seed: in
     ends = (episodes.transition_starts + episodes.lengths)[episodes.episode_of_transition]
     starts = rows[rows + horizon <= ends]
     if starts.numel() == 0:
+        longest = max(episodes.lengths.tolist(), default=0)
         raise EmptyDatasetError(
-            f"No episode has {horizon} steps (the longest has {int(episodes.lengths.max())}); choose a shorter horizon."
+            f"No episode has {horizon} steps (the longest has {longest}); choose a shorter horizon."
         )
     if limit is not None and starts.numel() > limit:
         starts = starts[torch.randperm(starts.numel(), generator=torch.Generator().manual_seed(seed))[:limit]]

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from minari.dataset.minari_storage import METADATA_FILE_NAME
 
 from genrl.data.episodes import DatasetCard
+from genrl.data.errors import CorruptDatasetError
 from genrl.data.locate import DATA, existing_path
 from genrl.data.manifest import read_manifest
-from genrl.data.reader import Reader
+from genrl.data.reader import Reader, undisturbed
 from genrl.data.spaces import leaf_spaces
 
 SHOWN = 12
@@ -143,6 +145,10 @@ def info(dataset_id: str, root: str | Path | None = None) -> DatasetInfo:
         EmptyDatasetError, CorruptDatasetError, AlignmentError, UnsupportedSpaceError: see ``load``.
     """
     path = existing_path(dataset_id, root)
+    return undisturbed(path, lambda: _summary(path, dataset_id))
+
+
+def _summary(path: Path, dataset_id: str) -> DatasetInfo:
     reader = Reader(path, dataset_id)
     lengths, returns, ends = [], [], np.zeros(2, np.int64)
     extremes = {group: _Extremes() for group in ("observations", "actions", "infos")}
@@ -162,7 +168,7 @@ def info(dataset_id: str, root: str | Path | None = None) -> DatasetInfo:
         data_format=str(reader.metadata.get("data_format")),
         minari_version=str(reader.metadata.get("minari_version")),
         card=card,
-        environment=None if card.env_spec is None else json.loads(card.env_spec).get("id"),
+        environment=_environment(card, path),
         episodes=len(lengths),
         transitions=sum(lengths),
         lengths=Spread.of(lengths),
@@ -172,6 +178,17 @@ def info(dataset_id: str, root: str | Path | None = None) -> DatasetInfo:
         **{group: extreme.leaves(described.get(group, {})) for group, extreme in extremes.items()},
         provenance=None if manifest is None else manifest.provenance,
     )
+
+
+def _environment(card: DatasetCard, path: Path) -> str | None:
+    """Id of the environment behind the data, if any."""
+    try:
+        return None if card.env_spec is None else json.loads(card.env_spec).get("id")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CorruptDatasetError(
+            f"Data set '{card.dataset_id}': the env_spec in {path / DATA / METADATA_FILE_NAME} is not that of an "
+            f"environment as JSON ({error}); correct or remove it."
+        ) from error
 
 
 class _Extremes:

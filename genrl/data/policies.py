@@ -12,6 +12,7 @@ import numpy as np
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import AlignmentError, CheckpointError
+from genrl.data.npz import read_npz
 from genrl.data.spaces import flatten, unflatten
 
 
@@ -95,9 +96,8 @@ class ActorPolicy:
             CheckpointError: the file is not such an actor, or asks for an unknown activation or squashing.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls._from_arrays({key: file[key] for key in file.files}, squash, stochastic)
-        except (KeyError, ValueError, OSError) as error:
+            return cls._from_arrays(read_npz(path), squash, stochastic)
+        except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path} is not an actor in numpy arrays: {error}.") from error
 
     @classmethod

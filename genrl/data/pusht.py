@@ -17,6 +17,7 @@ from genrl.data.environments import env_spec_json, make_env
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetMissingError
 from genrl.data.extras import optional
+from genrl.data.npz import read_npz
 from genrl.data.spaces import to_tensors
 
 SIDE = 512.0
@@ -146,18 +147,13 @@ def demonstrations(path: str | Path) -> Episodes:
 
     Raises:
         DatasetMissingError: there is no such file.
-        CorruptDatasetError: the arrays are missing or do not fit together.
+        CorruptDatasetError: the file cannot be read, or its arrays are missing or do not fit together.
         ConfigurationError: the package gym-pusht is not installed.
     """
     if not Path(path).is_file():
         raise DatasetMissingError(f"There is no file of PushT demonstrations at {path}.")
-    with np.load(path, allow_pickle=False) as file:
-        if missing := {"state", "action", "episode_ends"} - set(file):
-            raise CorruptDatasetError(f"{path} lacks the arrays {', '.join(sorted(missing))}.")
-        states, actions, ends = (file[name] for name in ("state", "action", "episode_ends"))
+    states, actions, ends = _demonstrated(path)
     lengths = np.diff(ends, prepend=0)
-    if len(states) != len(actions) or ends[-1] != len(states) or (lengths < 2).any():
-        raise CorruptDatasetError(f"{path}: the ends of its episodes do not fit its {len(states)} states.")
     env = PushTGoals()
     observed, coverage = _seen(env, states.astype(np.float64))
     arrived, acted = np.ones(len(states), bool), np.ones(len(states), bool)
@@ -178,6 +174,28 @@ def demonstrations(path: str | Path) -> Episodes:
             description="Human demonstrations of PushT (Diffusion Policy).",
         ),
     )
+
+
+def _demonstrated(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """States (N, 5), actions (N, 2) and ends of episodes (E,) of at least two states each, E > 0."""
+    names = ("state", "action", "episode_ends")
+    try:
+        arrays = read_npz(path, names)
+    except ValueError as error:
+        raise CorruptDatasetError(f"{path} cannot be read: {error}; download it again.") from error
+    if missing := set(names) - set(arrays):
+        raise CorruptDatasetError(f"{path} lacks the arrays {', '.join(sorted(missing))}.")
+    states, actions, ends = (arrays[name] for name in names)
+    rows = states.shape[:1]
+    if (states.shape, actions.shape) != ((*rows, 5), (*rows, 2)) or ends.ndim != 1 or ends.dtype.kind not in "iu":
+        raise CorruptDatasetError(
+            f"{path}: state {states.shape}, action {actions.shape} and episode_ends {ends.shape} are not (N, 5), "
+            "(N, 2) and (E,) whole numbers."
+        )
+    ends = ends.astype(np.int64)
+    if ends[-1:].tolist() != list(rows) or (np.diff(ends, prepend=0) < 2).any():
+        raise CorruptDatasetError(f"{path}: the ends of its {len(ends)} episodes do not fit its {rows[0]} states.")
+    return states, actions, ends
 
 
 def _seen(env: PushTGoals, states: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -1,17 +1,18 @@
 """A Minari data set on disk, read episode by episode through Minari's own storage, with errors that name the remedy."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
+import h5py
 import torch
 from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
 
 from genrl.data.episodes import DatasetCard
-from genrl.data.errors import ConfigurationError, CorruptDatasetError, EmptyDatasetError
+from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetError, EmptyDatasetError
 from genrl.data.locate import DATA
 from genrl.data.lossless import lossy_images
 from genrl.data.table import EpisodeArrays, episode_arrays
@@ -19,7 +20,56 @@ from genrl.data.table import EpisodeArrays, episode_arrays
 DAMAGE = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
 """What Minari, h5py and JSON raise on files that are truncated, half-written or altered."""
 
+HDF5_FILE = "main_data.hdf5"
+"""Minari's own name of it."""
+
 UNREADABLE_INFOS = " (or holds one-dimensional infos, which Minari's Arrow writer makes unreadable)"
+
+ATTEMPTS = 5
+"""How often a data set is read before it is given up because it is replaced all the time."""
+
+COUNTS, LISTS = ("total_episodes", "total_steps"), ("author", "author_email", "requirements")
+FORMS: dict[str, Any] = dict.fromkeys(COUNTS, int) | dict.fromkeys(LISTS, str | list | None)
+"""What stands in the metadata where genrl relies on it."""
+
+Found = TypeVar("Found")
+
+
+def undisturbed(path: Path, read: Callable[[], Found]) -> Found:
+    """What ``read`` finds in the data set at ``path``, begun anew where ``save(overwrite=True)`` replaced it meanwhile.
+
+    Raises:
+        DatasetError: it was replaced every time.
+    """
+    for _ in range(ATTEMPTS):
+        before = _edition(path)
+        try:
+            found = read()
+        except Exception:
+            if _edition(path) == before:
+                raise
+            continue
+        if _edition(path) == before:
+            return found
+        del found  # it may be large
+    raise DatasetError(f"{path} was replaced {ATTEMPTS} times while it was read; try again once it stays as it is.")
+
+
+def _edition(path: Path) -> tuple[int, int] | None:
+    """Differs between a folder and the one that replaced it; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def stored_episodes(storage: MinariStorage) -> int | None:
+    """How many episodes an HDF5 file holds, whatever the metadata count; None for other formats."""
+    if storage.FORMAT != "hdf5":
+        return None
+    with h5py.File(storage.data_path / HDF5_FILE, "r") as file:
+        return sum(name.startswith("episode_") for name in file)
 
 
 class Reader:
@@ -34,21 +84,24 @@ class Reader:
     def __init__(self, path: Path, dataset_id: str) -> None:
         self.path, self.dataset_id = path, dataset_id
         self.metadata = self._read_metadata()
-        self.num_episodes = int(self.metadata["total_episodes"])
-        self.num_transitions = int(self.metadata["total_steps"])
-        if self.num_episodes == 0 or self.num_transitions == 0:
+        self.num_episodes: int = self.metadata["total_episodes"]
+        self.num_transitions: int = self.metadata["total_steps"]
+        if self.num_episodes < 1 or self.num_transitions < 1:
             raise EmptyDatasetError(
                 f"Data set '{dataset_id}' in {path} holds no episode: an empty stub, as a failed or interrupted "
                 "creation leaves it. Delete that folder and create or download the data set again."
             )
         try:
             self.storage = MinariStorage.read(path / DATA)
+            there = stored_episodes(self.storage)
         except ImportError as error:
             raise ConfigurationError(
                 f"Data set '{dataset_id}' needs a package that is not installed: {error}"
             ) from error
         except DAMAGE as error:
             raise self.corrupt("cannot be opened", error) from error
+        if there not in (None, self.num_episodes):
+            raise self.corrupt(f"holds {there} episodes", f"its metadata count {self.num_episodes}")
 
     @property
     def observation_space(self) -> gym.Space:
@@ -63,14 +116,14 @@ class Reader:
     @property
     def data_file(self) -> Path:
         """The file (or, for Arrow, the folder) that holds the episodes."""
-        file = self.path / DATA / "main_data.hdf5"
+        file = self.path / DATA / HDF5_FILE
         return file if self.metadata.get("data_format", "hdf5") == "hdf5" else file.parent
 
     @property
     def card(self) -> DatasetCard:
         """Authorship, environments and reference scores from the metadata; environment specifications word by word."""
         known = {f.name: self.metadata[f.name] for f in fields(DatasetCard) if f.name in self.metadata}
-        several = {name: _several(known.get(name)) for name in ("author", "author_email", "requirements")}
+        several = {name: _several(known.get(name)) for name in LISTS}
         return DatasetCard(**known | several | {"dataset_id": self.dataset_id})
 
     def episodes(self) -> Iterator[EpisodeArrays]:
@@ -111,7 +164,7 @@ class Reader:
         spaces = {"observations": self.observation_space, "actions": self.action_space}
         return [f"{group} {path!r}" for group, s in spaces.items() for path in lossy_images(self.data_file, s, group)]
 
-    def corrupt(self, what: str, error: Exception) -> CorruptDatasetError:
+    def corrupt(self, what: str, error: Exception | str) -> CorruptDatasetError:
         """The error for a damaged data file."""
         reason = " ".join(str(error).split()) or type(error).__name__
         hdf5 = self.metadata.get("data_format", "hdf5") == "hdf5"
@@ -125,7 +178,7 @@ class Reader:
         file = self.path / DATA / METADATA_FILE_NAME
         try:
             metadata = json.loads(file.read_text())
-            missing = {"total_episodes", "total_steps"} - set(metadata)
+            missing = set(COUNTS) - set(metadata)
         except (OSError, ValueError, TypeError) as error:
             raise CorruptDatasetError(
                 f"Data set '{self.dataset_id}': {file} cannot be read ({error}). The data set is half-written or "
@@ -136,9 +189,14 @@ class Reader:
                 f"Data set '{self.dataset_id}': {file} lacks {', '.join(sorted(missing))}; it was written by a version "
                 f"of Minari that is no longer readable. Delete {self.path} and download the data set again."
             )
+        if wrong := [name for name, form in FORMS.items() if not isinstance(metadata.get(name), form)]:
+            raise CorruptDatasetError(
+                f"Data set '{self.dataset_id}': {file} has {wrong[0]} = {metadata[wrong[0]]!r}, which cannot be. "
+                f"Correct it, or delete {self.path} and download or create the data set again."
+            )
         return metadata
 
 
 def _several(value: str | list[str] | None) -> tuple[str, ...]:
     """Older data sets hold one author as plain text."""
-    return (value,) if isinstance(value, str) else tuple(value or ())
+    return (value,) if isinstance(value, str) else tuple(map(str, value or ()))

@@ -9,7 +9,8 @@ import torch
 
 from genrl.data.environments import Lockstep, StepResult
 from genrl.data.episodes import Episodes
-from genrl.data.spaces import to_tensors
+from genrl.data.spaces import enclosing, to_tensors
+from genrl.data.table import native, numeric
 
 NumpyLeaves = Mapping[str, np.ndarray]
 
@@ -53,7 +54,7 @@ class Record:
         self._actions.append(actions)
         self._observations.append(after)
         self._rewards.append(result.reward)
-        for path, value in _numeric({**result.info, **{name: rows[self._slot] for name, rows in beside.items()}}):
+        for path, value in _numbers({**result.info, **{name: rows[self._slot] for name, rows in beside.items()}}):
             self._infos[path].append(value)
         self.terminated = result.terminated
         self.truncated = (result.truncated or len(self._rewards) == max_steps) and not result.terminated
@@ -71,7 +72,7 @@ class Record:
             terminations=last & self.terminated,
             truncations=last & self.truncated,
             lengths=torch.tensor([steps]),
-            infos=to_tensors(dict(_complete(self._infos, steps))),
+            infos=to_tensors(_storable(dict(_complete(self._infos, steps)))),
             seeds=torch.tensor([self._seed]),
         )
 
@@ -81,11 +82,11 @@ class Record:
         return {path: np.concatenate([batch[path][row] for batch in batches]) for path in batches[0]}
 
 
-def _numeric(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _numbers(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The numeric values of an info dictionary by path; arrays are copied, for environments reuse them."""
     for key, value in info.items():
         if isinstance(value, Mapping):
-            yield from _numeric(value, f"{prefix}{key}/")
+            yield from _numbers(value, f"{prefix}{key}/")
         elif isinstance(value, bool | int | float | np.number | np.bool_):
             yield f"{prefix}{key}", value
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
@@ -93,7 +94,16 @@ def _numeric(info: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _complete(infos: Mapping[str, list[Any]], steps: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Infos that were given at every step with one shape."""
+    """Infos that were given at every step with one shape, as numbers that a tensor can hold."""
     for path, rows in infos.items():
-        if len(rows) == steps and len({np.shape(row) for row in rows}) == 1:
-            yield path, np.asarray(rows)
+        if len(rows) == steps and len({np.shape(row) for row in rows}) == 1 and numeric(values := np.asarray(rows)):
+            yield path, native(values, path, "infos")
+
+
+def _storable(infos: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The infos under names that files can hold: not "", and "reward.ctrl" instead of "reward/ctrl" beside "reward"."""
+    named: dict[str, np.ndarray] = {}
+    for path, rows in infos.items():
+        if name := "/".join(part for part in path.split("/") if part not in ("", ".")):
+            named.setdefault(name, rows)
+    return {name.replace("/", ".") if enclosing(name, named) else name: rows for name, rows in named.items()}

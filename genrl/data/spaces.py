@@ -4,7 +4,7 @@ A leaf is a Box, Discrete, MultiDiscrete or MultiBinary inside any nesting of Di
 tuple positions with "/"; the path of a space that is itself a leaf is the empty string.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -80,6 +80,17 @@ def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
     if key in leaves:
         below[""] = leaves[key]
     return below
+
+
+def enclosing(path: str, paths: Container[str]) -> str | None:
+    """The outermost of ``paths`` that ``path`` is below ("a" of "a/b"), so that one file cannot hold both as arrays."""
+    parts = path.split("/")
+    return next((above for n in range(1, len(parts)) if (above := "/".join(parts[:n])) in paths), None)
+
+
+def same_form(rows: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether two shapes differ in nothing but axes of length 1, so that one is the other reshaped without a mix-up."""
+    return [n for n in rows if n != 1] == [n for n in shape if n != 1]
 
 
 def to_tensors(leaves: Mapping[str, np.ndarray]) -> Leaves:

@@ -12,7 +12,7 @@ from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetExistsError
 from genrl.data.locate import DATA, dataset_path, datasets_root, existing_path, exists, register_namespaces
 from genrl.data.manifest import FILE_NAME, read_manifest, write_manifest
-from genrl.data.reader import Reader
+from genrl.data.reader import Reader, undisturbed
 from genrl.data.remote import download as fetch
 from genrl.data.staging import publish, staging
 from genrl.data.table import Table
@@ -26,7 +26,8 @@ def load(dataset_id: str, root: str | Path | None = None, download: bool = False
 
     It is read episode by episode into tensors allocated once, so peak memory is little more than the data. If genrl
     wrote it, its files are compared with their manifest first. Infos stay where every episode has them as numbers with
-    T or T + 1 rows. Images that another writer stored as JPEG come with a warning.
+    T or T + 1 rows. Images that another writer stored as JPEG come with a warning. Where the data set is replaced while
+    it is read, reading begins anew.
 
     Args:
         dataset_id: ``(namespace/)name-vN``.
@@ -37,12 +38,28 @@ def load(dataset_id: str, root: str | Path | None = None, download: bool = False
     Raises:
         DatasetIdError, DatasetMissingError: the id is malformed, or there is no such data set.
         EmptyDatasetError, CorruptDatasetError: there is nothing in it, or it cannot be read.
+        DatasetError: it is replaced again and again.
         AlignmentError, FlagError, NonFiniteError, OutOfSpaceError: see ``check``.
         UnsupportedSpaceError: a leaf is of a kind, or stored in a way, that cannot be restored without loss.
     """
     if download and not exists(dataset_id, root):
         fetch(dataset_id, root)
     path = existing_path(dataset_id, root)
+    episodes, lossy = undisturbed(path, lambda: _read(path, dataset_id))
+    if lossy:
+        warnings.warn(
+            f"Data set '{dataset_id}' holds {', '.join(lossy)} as JPEG, the default of Minari's writer: the values are "
+            "off by up to 243 of 255 and cannot be restored.",
+            stacklevel=2,
+        )
+    if mend_flags:
+        episodes = mended(episodes)
+    check(episodes, dataset_id)
+    return episodes
+
+
+def _read(path: Path, dataset_id: str) -> tuple[Episodes, list[str]]:
+    """All that is there, and the leaves that are images of lossy values."""
     _require_unchanged(path, dataset_id)
     reader = Reader(path, dataset_id)
     table = Table(reader.num_episodes, reader.num_transitions)
@@ -58,16 +75,7 @@ def load(dataset_id: str, root: str | Path | None = None, download: bool = False
             f"its metadata count; it is half-written. Delete {reader.path} and download or create it again."
         )
     episodes = table.episodes(reader.observation_space, reader.action_space, reader.seeds(), reader.card)
-    if lossy := reader.lossy_images():
-        warnings.warn(
-            f"Data set '{dataset_id}' holds {', '.join(lossy)} as JPEG, the default of Minari's writer: the values are "
-            "off by up to 243 of 255 and cannot be restored.",
-            stacklevel=2,
-        )
-    if mend_flags:
-        episodes = mended(episodes)
-    check(episodes, dataset_id)
-    return episodes
+    return episodes, reader.lossy_images()
 
 
 def save(
@@ -136,6 +144,9 @@ def _require_room(target: Path, base: Path, dataset_id: str, overwrite: bool) ->
                 f"'{parent}' is itself a data set, so '{dataset_id}' would be invisible in it; "
                 "choose another namespace."
             )
+    for above in (target, *target.parents):
+        if above.exists() and not above.is_dir():
+            raise DatasetExistsError(f"{above} is a file and in the way; choose another id or move it.")
     if not target.exists():
         return
     if not (target / DATA).is_dir() and any(target.iterdir()):

@@ -1,6 +1,5 @@
 """Episodes of numpy arrays, put one after the other into tensors that are allocated once."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import AlignmentError, UnsupportedSpaceError
-from genrl.data.spaces import flatten, leaf_spaces, to_tensors
+from genrl.data.spaces import flatten, leaf_spaces, same_form, to_tensors
 
 Arrays = dict[str, np.ndarray]
 
@@ -71,14 +70,15 @@ def native(values: Any, what: str, where: str) -> np.ndarray:
         UnsupportedSpaceError: the values are not numbers (or not of one shape).
     """
     array = np.asarray(values)
-    if not _numeric(array):
+    if not numeric(array):
         raise UnsupportedSpaceError(
             f"{where}: {what} has dtype {array.dtype}, which no tensor can hold; convert it to numbers of one shape."
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _numeric(array: np.ndarray) -> bool:
+def numeric(array: np.ndarray) -> bool:
+    """Whether a tensor can hold it: bool, integer or float of at most 8 bytes."""
     return array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
 
 
@@ -91,10 +91,10 @@ def _leaves(value: Any, space: gym.Space, steps: int, extra: int, kind: str, whe
     for path, leaf in leaf_spaces(space).items():
         what = f"{kind} {path!r}"
         array, shape = np.atleast_1d(parts[path]), leaf.shape or ()
-        if array.size != len(array) * math.prod(shape) or (leaf.dtype == np.uint8 and not _numeric(array)):
-            jpeg = (
-                "; Minari stored it as JPEG, from which its values cannot be restored" if leaf.dtype == np.uint8 else ""
-            )
+        fits = same_form(array.shape[1:], shape) or len(array) == 0  # nothing to mix up; the rows are counted below
+        if not fits or (leaf.dtype == np.uint8 and not numeric(array)):
+            bytewise = leaf.dtype == np.uint8 and array.ndim < 3 <= len(shape) + 1
+            jpeg = "; if Minari wrote it, it is JPEG, from which its values cannot be restored" if bytewise else ""
             raise UnsupportedSpaceError(
                 f"{where}: {what} comes as rows of shape {array.shape[1:]} and dtype {array.dtype} where its space has "
                 f"{shape} and {leaf.dtype}{jpeg}. Write the data again in the space's form, or leave this leaf out."
@@ -121,7 +121,7 @@ def _numeric_infos(infos: Any, steps: int, path: tuple[str, ...]) -> Iterator[tu
         below = (*path, str(key))
         if isinstance(value, Mapping | tuple):
             yield from _numeric_infos(value, steps, below)
-        elif isinstance(value, np.ndarray) and value.ndim and len(value) in (steps, steps + 1) and _numeric(value):
+        elif isinstance(value, np.ndarray) and value.ndim and len(value) in (steps, steps + 1) and numeric(value):
             yield "/".join(below), native(value, f"info {'/'.join(below)!r}", "")
 
 

@@ -11,7 +11,7 @@ from genrl.data.checks import problems
 from genrl.data.errors import CorruptDatasetError, GenrlError
 from genrl.data.locate import DATA, existing_path
 from genrl.data.manifest import Manifest, read_manifest
-from genrl.data.reader import DAMAGE
+from genrl.data.reader import DAMAGE, stored_episodes, undisturbed
 from genrl.data.table import Table, episode_arrays
 
 MOST = 50
@@ -28,7 +28,8 @@ class Verification:
         episodes: episodes that could be read.
         transitions: transitions in them.
         hashed: whether a manifest was there to compare the files with.
-        problems: one sentence each.
+        problems: one sentence each, and after ``MOST`` of them one that says how many there are besides.
+        faults: how many problems there are, listed or not.
     """
 
     dataset_id: str
@@ -37,6 +38,7 @@ class Verification:
     transitions: int
     hashed: bool
     problems: tuple[str, ...]
+    faults: int
 
     @property
     def ok(self) -> bool:
@@ -48,7 +50,7 @@ class Verification:
         read = f"{self.dataset_id}: {self.episodes} episodes and {self.transitions} transitions read"
         if self.ok:
             return f"{read}; {files}; nothing wrong."
-        return "\n".join([f"{read}; {len(self.problems)} problems:", *(f"- {problem}" for problem in self.problems)])
+        return "\n".join([f"{read}; {self.faults} problems:", *(f"- {problem}" for problem in self.problems)])
 
 
 def verify(dataset_id: str, root: str | Path | None = None) -> Verification:
@@ -61,6 +63,10 @@ def verify(dataset_id: str, root: str | Path | None = None) -> Verification:
         DatasetIdError, DatasetMissingError: the id is malformed, or there is no such data set.
     """
     path = existing_path(dataset_id, root)
+    return undisturbed(path, lambda: _examined(path, dataset_id))
+
+
+def _examined(path: Path, dataset_id: str) -> Verification:
     found: list[str] = []
     manifest: Manifest | None = None
     try:
@@ -77,9 +83,10 @@ def verify(dataset_id: str, root: str | Path | None = None) -> Verification:
             f"The manifest counts {manifest.episodes} episodes and {manifest.transitions} transitions; {counts[0]} and "
             f"{counts[1]} could be read."
         )
-    if len(found) > MOST:
-        found[MOST:] = [f"{len(found) - MOST} more problems are not listed."]
-    return Verification(dataset_id, path, *counts, manifest is not None, tuple(found))
+    faults = len(found)
+    if faults > MOST:
+        found[MOST:] = [f"{faults - MOST} more problems are not listed."]
+    return Verification(dataset_id, path, *counts, manifest is not None, tuple(found), faults)
 
 
 class _Examination:
@@ -116,6 +123,9 @@ class _Examination:
             seeds = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
             for _ in seeds:
                 pass
+            there = stored_episodes(dataset.storage)
+            if there is not None and there > self.episodes:
+                yield f"The data file holds {there} episodes and the metadata count {self.episodes} of them."
         except DAMAGE as error:
             yield f"Episode {self.episodes} or what follows cannot be read ({_reason(error)})."
 

@@ -12,9 +12,9 @@ from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
 
 from genrl.data.checks import check
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import ConfigurationError, EmptyDatasetError
+from genrl.data.errors import AlignmentError, ConfigurationError, EmptyDatasetError
 from genrl.data.lossless import require_storable, storable
-from genrl.data.spaces import Leaves, leaf_spaces, unflatten
+from genrl.data.spaces import Leaves, enclosing, leaf_spaces, unflatten
 
 HDF5_VERSION = ("v110", "v110")
 """The HDF5 1.10 file format: a third of the bytes per short episode that the default format needs."""
@@ -33,7 +33,7 @@ def write(parts: Iterable[Episodes], folder: Path, dataset_id: str, card: Datase
         Numbers of episodes and transitions.
 
     Raises:
-        DatasetError: what ``check`` refuses, or no episode at all.
+        DatasetError: what ``check`` refuses, infos whose names cannot be stored, or no episode at all.
         ConfigurationError: two parts have different spaces.
         UnsupportedSpaceError: see ``require_storable``.
     """
@@ -85,9 +85,21 @@ class _Tally:
         for space, leaves in ((part.observation_space, part.observations), (part.action_space, part.actions)):
             for path, leaf in leaf_spaces(space).items():
                 require_storable(leaf, leaves[path].numpy().dtype, f"Data set '{self.dataset_id}': leaf {path!r}")
+        _require_names(part.infos, f"Data set '{self.dataset_id}'")
         yield from (_buffer(part, index) for index in range(len(part)))
         self.episodes += len(part)
         self.transitions += part.num_transitions
+
+
+def _require_names(infos: Leaves, who: str) -> None:
+    """Refuse infos whose names no HDF5 file can hold beside each other."""
+    for path in infos:
+        if {"", "."} & set(path.split("/")):
+            raise AlignmentError(f"{who}: info {path!r} has an empty name, or one of a dot alone; rename it.")
+        if above := enclosing(path, infos):
+            raise AlignmentError(
+                f"{who}: info {path!r} cannot be stored inside the info {above!r}; rename one of them."
+            )
 
 
 def _buffer(part: Episodes, index: int) -> EpisodeBuffer:

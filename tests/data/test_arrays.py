@@ -133,6 +133,23 @@ def test_flat_observations_without_the_final_ones_are_refused(lengths):
         from_arrays(T((6, 2)), T((6, 1)), T(6), lengths=lengths)
 
 
+@pytest.mark.parametrize(
+    ("rows", "shape"), [((3, 8, 8), (8, 8, 3)), ((3, 2), (2, 3)), ((6,), (2, 3)), ((2, 1, 3), (3, 2))]
+)
+def test_rows_of_another_shape_are_not_reshaped(rows, shape):
+    space = spaces.Box(0, 255, shape, np.uint8)
+    with pytest.raises(UnsupportedSpaceError, match="episode 0: observation '' comes as rows of shape"):
+        from_arrays([T((4, *rows), np.uint8)], [T((3, 1))], [T(3)], observation_space=space)
+
+
+@pytest.mark.parametrize(("rows", "shape"), [((), (1,)), ((1,), ()), ((1, 2), (2,)), ((2, 3), (2, 1, 3))])
+def test_axes_of_length_one_may_differ(rows, shape):
+    values = np.arange(4 * np.prod(rows, dtype=int)).reshape(4, *rows)
+    space = spaces.Box(0, 99, shape, np.int64)
+    episodes = from_arrays([values], [T((3, 1))], [T(3)], observation_space=space)
+    assert np.array_equal(episodes.observations[""].numpy(), values.reshape(4, *shape))
+
+
 def test_given_spaces_are_held_to():
     with pytest.raises(OutOfSpaceError, match=r"clumsy.*episode 0, step 0: action"):
         from_arrays([T((2, 1))], [[[2.0]]], [[0.0]], action_space=spaces.Box(-1, 1, (1,)), name="clumsy")

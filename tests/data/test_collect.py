@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import gymnasium as gym
 import numpy as np
@@ -19,6 +19,7 @@ from genrl.data.errors import (
 )
 from genrl.data.policies import CallablePolicy, RandomPolicy
 from genrl.data.spaces import leaf_spaces
+from genrl.data.store import load, save
 from genrl.data.waypoint import WaypointPolicy
 
 NESTED = spaces.Dict(
@@ -232,6 +233,150 @@ def test_bad_actions_are_named(actions, error, message):
         collect("Pendulum-v1", CallablePolicy(actions), 8, seed=0)
 
 
+def showing(space, observation, info=None):
+    """An environment of three steps that always observes the same."""
+
+    class Showing(gym.Env):
+        observation_space, action_space = space, spaces.Box(-0.7, 0.7, (1,))
+        opened, closed = 0, 0
+
+        def __init__(self):
+            Showing.opened += 1
+
+        def reset(self, *, seed=None, options=None):
+            self.steps = 0
+            return observation, {}
+
+        def step(self, action):
+            self.steps += 1
+            return observation, 0.0, False, self.steps == 3, dict(info or {})
+
+        def close(self):
+            Showing.closed += 1
+
+    return Showing
+
+
+STILL = CallablePolicy(lambda observations: np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "words"),
+    [
+        (spaces.Box(0, 255, (2,), np.uint8), np.array([0.5, 0.9]), r"float64 of shape \(2,\) where.*uint8"),
+        (spaces.Box(-1, 1, (4,)), np.float32(0.3), r"shape \(\) where.*\(4,\)"),
+        (spaces.Box(-1, 1, (3, 4)), np.zeros((1, 4)), r"shape \(1, 4\) where"),
+        (spaces.Box(-1, 1, (4,)), np.zeros(3), r"shape \(3,\) where"),
+        (spaces.Discrete(9), np.nan, "float64 .* int64"),
+        (spaces.MultiBinary(2), np.array([300, 1]), "int64 .* int8"),
+        (spaces.Box(-1, 1, (1,)), ["a"], "<U1"),
+        (spaces.Box(-1, 1, (2, 2)), [[0], [0, 1]], "no array"),
+        (spaces.Dict(a=spaces.Box(-1, 1)), {"b": np.zeros(1)}, "no array at 'a'"),
+        (spaces.Dict(a=spaces.Box(-1, 1)), np.zeros(1), "no array at 'a'"),
+        (spaces.Tuple([spaces.Box(-1, 1)] * 2), (np.zeros(1),), "no array at '1'"),
+        (spaces.Dict(a=spaces.Box(-1, 1)), {"a": np.zeros((2, 2))}, "observed at 'a' float64"),
+    ],
+)
+def test_observations_that_do_not_fit_their_space_are_named(space, observation, words):
+    with pytest.raises(AlignmentError, match=words):
+        collect(showing(space, observation), STILL, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("space", "observation"),
+    [
+        (spaces.Discrete(9), 7),
+        (spaces.Discrete(9), np.int32(7)),
+        (spaces.Discrete(9), np.array([7])),
+        (spaces.Box(-9, 9, (1,)), 7.0),
+        (spaces.Box(-9, 9, (2,)), [7, 7]),
+        (spaces.Box(-9, 9, (2,)), np.full(2, 7.0)),
+        (spaces.Box(0, 255, (2,), np.uint8), [7, 7]),
+        (spaces.Box(0, 255, (2,), np.uint8), np.full((1, 2), 7)),
+    ],
+)
+def test_observations_may_come_in_other_dtypes_that_lose_nothing(space, observation):
+    seen = collect(showing(space, observation), STILL, 2, seed=0).observations[""]
+    assert seen.shape == (8, *space.shape)
+    assert (seen == 7).all()
+    binary = collect(showing(spaces.MultiBinary(2), np.array([True, False])), STILL, 2, seed=0)
+    assert binary.observations[""][0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("info", "names"),
+    [
+        (
+            {"reward/ctrl": 2.0, "reward_ctrl": 1.0, "a": {"b": 1, "c/d": 2}},
+            ["reward/ctrl", "reward_ctrl", "a/b", "a/c/d"],
+        ),
+        ({"reward": 1.0, "reward/ctrl": 2.0}, ["reward", "reward.ctrl"]),
+        ({"reward/ctrl": 2.0, "reward": 1.0}, ["reward.ctrl", "reward"]),
+        ({"a": 1, "a/b": {"c": 2}, "d/e": 3, "d/e/f": 4}, ["a", "a.b.c", "d/e", "d.e.f"]),
+        ({"": 1.0, ".": 2.0, "/x": 3.0, "y//z/": 4.0}, ["x", "y/z"]),
+        ({"huge": 2**70, "wide": np.longdouble(1), "complex": 1j, "big": np.full(2, 3, ">i8")}, ["big"]),
+    ],
+)
+def test_infos_have_names_and_numbers_that_can_be_stored(tmp_path, info, names):
+    data = collect(showing(spaces.Discrete(2), 1, info), STILL, 2, seed=0)
+    assert list(data.infos) == names
+    save(data, "infos-v0", root=tmp_path)
+    assert same(replace(load("infos-v0", tmp_path), card=data.card), data)
+
+
+def test_an_action_clipped_in_double_precision_is_inside():
+    env = showing(spaces.Discrete(2), 1)
+    data = collect(env, CallablePolicy(lambda o: np.clip(np.full((len(o), 1), 5.0), -0.7, 0.7)), 2, seed=0)
+    assert (data.actions[""] == np.float32(0.7)).all()
+    beyond = CallablePolicy(lambda o: np.full((len(o), 1), 0.7001))
+    with pytest.raises(OutOfSpaceError):
+        collect(env, beyond, 2, seed=0)
+
+
+def test_environments_side_by_side_are_separate():
+    env, policy = gym.make("CartPole-v1"), RandomPolicy(spaces.Discrete(2))
+    assert len(collect(lambda: env, policy, 2, seed=0, num_envs=1)) == 2
+    with pytest.raises(ConfigurationError, match="a new one at each call"):
+        collect(lambda: env, policy, 2, seed=0)
+    with pytest.raises(ConfigurationError, match="a new one at each call"):
+        collect(lambda: gym.wrappers.TimeLimit(env, 5), policy, 2, seed=0)
+    for thing in (env, None):
+        with pytest.raises(ConfigurationError, match="pass its id, its spec, or a function"):
+            collect(thing, policy, 2, seed=0)
+
+
+@pytest.mark.parametrize("opened", [0, 3])
+def test_environments_are_closed_whatever_goes_wrong(opened):
+    env = showing(spaces.Discrete(2), 1)
+    with pytest.raises((ConfigurationError, AttributeError)):
+        collect(env, None, 3, seed=0 if opened else -1)
+    assert (env.opened, env.closed) == (opened, opened)
+
+    def scarce():
+        if env.opened == opened + 2:
+            raise RuntimeError("no more")
+        return env()
+
+    with pytest.raises(RuntimeError, match="no more"):
+        collect(scarce, STILL, 5, seed=0)
+    assert env.closed == env.opened == opened + 2
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "words"),
+    [
+        ("CartPole-v1", {"foo": 1}, "CartPole-v1 cannot be made here with the options {'foo': 1}: TypeError.*'foo'"),
+        ("Hopper-v3", {}, r"Hopper-v3 cannot be made here: .*[Ii]nstall what it needs\."),
+        ("FrozenLake-v1", {"map_name": "9x9"}, "FrozenLake-v1 cannot be made .*9x9"),
+        (gym.spec("CartPole-v1"), {"foo": 1}, "CartPole-v1 cannot be made"),
+        (gym.spec("FrozenLake-v1"), {"map_name": "9x9"}, "FrozenLake-v1 cannot be made"),
+    ],
+)
+def test_environments_that_cannot_be_made_are_named(env, kwargs, words):
+    with pytest.raises(ConfigurationError, match=words):
+        make_env(env, kwargs)
+
+
 def test_bad_requests_are_named():
     policy = RandomPolicy(Countdown.action_space)
     with pytest.raises(ConfigurationError, match="Nonsense-v3"):
@@ -243,6 +388,8 @@ def test_bad_requests_are_named():
     assert make_env("gymnasium_robotics:PointMaze_Open-v3").spec.id == "PointMaze_Open-v3"
     with pytest.raises(ConfigurationError, match="episodes"):
         collect(Countdown, policy, 0, seed=0)
+    with pytest.raises(ConfigurationError, match="seed must be at least 0, not -1"):
+        collect(Countdown, policy, 1, seed=-1)
     with pytest.raises(ConditionError, match="3 rows"):
         collect(Countdown, policy, 2, seed=0, conditions=Conditions(goal=torch.zeros(3, 1)))
     gears = CallablePolicy(lambda o: {"turn": np.zeros((1, 2)), "gear": np.ones(1)})

@@ -91,6 +91,8 @@ def test_games_that_cannot_be_made_are_named():
         Game.make("gfn.gym.Nothing")
     with pytest.raises(ConfigurationError, match=r"gfn\.gym\.HyperGrid cannot be made from {'sides': 3}"):
         Game.make(settings={"sides": 3})
+    with pytest.raises(ConfigurationError, match="lacks class_path"):
+        make_env("genrl/hypergrid-v0", {"reward": {"foo": 1}})
     with pytest.raises(ConfigurationError, match="The states of DiscreteEBM are not known: give layout"):
         Game.make("gfn.gym.DiscreteEBM", {"ndim": 4})
     known = Game.make("gfn.gym.DiscreteEBM", {"ndim": 4}, layout=(-1, 1, 5))

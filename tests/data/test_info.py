@@ -11,6 +11,7 @@ from made_episodes import any_episodes, hopper, image, make
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import CorruptDatasetError, DatasetMissingError
 from genrl.data.info import info
+from genrl.data.reader import Reader
 from genrl.data.store import save
 
 gym.register_envs(gymnasium_robotics)
@@ -80,6 +81,27 @@ def test_wide_leaves_are_summed_up_in_one_range(tmp_path):
     assert "data from 0 to 255" in text
     assert max(map(len, text.splitlines())) < 200
     assert "none recorded" in text
+
+
+def test_a_data_set_that_is_replaced_meanwhile_is_summarised_anew(tmp_path, monkeypatch):
+    save(hopper([2, 3]), "moving-v0", root=tmp_path)
+    original, times = Reader.episodes, iter([1])
+
+    def late(self):
+        for _ in times:
+            save(hopper([4, 5, 6], 1), "moving-v0", root=tmp_path, overwrite=True)
+        return original(self)
+
+    monkeypatch.setattr(Reader, "episodes", late)
+    found = info("moving-v0", tmp_path)
+    assert (found.episodes, found.transitions) == (3, 15)
+
+
+@pytest.mark.parametrize("spec", ["no JSON", "[1]"])
+def test_an_environment_that_cannot_be_read_is_refused(tmp_path, spec):
+    save(hopper([2], card=DatasetCard(env_spec=spec)), "odd-v0", root=tmp_path)
+    with pytest.raises(CorruptDatasetError, match=r"env_spec in .*odd-v0/data/metadata\.json"):
+        info("odd-v0", tmp_path)
 
 
 def test_what_cannot_be_read_is_refused(tmp_path):

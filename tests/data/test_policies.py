@@ -81,6 +81,18 @@ def test_bad_actors_are_refused(tmp_path):
         ActorPolicy.load(tmp_path / "nothing.npz")
     with pytest.raises(CheckpointError, match="missing"):
         ActorPolicy.load(tmp_path / "missing.npz")
+    np.savez(tmp_path / "actor.npz", **actor_arrays(squash="tanh"))
+    whole = (tmp_path / "actor.npz").read_bytes()
+    for odd in (b"", whole[:500], whole[:-10], bytes([*whole[:200], *whole[300:]]), b"words"):
+        (tmp_path / "odd.npz").write_bytes(odd)
+        with pytest.raises(CheckpointError, match=r"odd\.npz"):
+            ActorPolicy.load(tmp_path / "odd.npz")
+    np.save(tmp_path / "lone.npy", np.zeros(3))
+    with pytest.raises(CheckpointError, match=r"lone\.npy"):
+        ActorPolicy.load(tmp_path / "lone.npy")
+    np.savez(tmp_path / "layers.npz", **actor_arrays(squash="tanh", n_layers=np.arange(2)))
+    with pytest.raises(CheckpointError, match=r"layers\.npz"):
+        ActorPolicy.load(tmp_path / "layers.npz")
     np.savez(tmp_path / "gelu.npz", **actor_arrays(squash="tanh", activation="gelu"))
     with pytest.raises(CheckpointError, match="gelu"):
         ActorPolicy.load(tmp_path / "gelu.npz")

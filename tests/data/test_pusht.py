@@ -125,3 +125,24 @@ def test_bad_states_and_files_are_refused_by_name(env, tmp_path):
     np.savez(tmp_path / "bad.npz", state=np.zeros((3, 5)), action=np.zeros((3, 2)), episode_ends=np.array([5]))
     with pytest.raises(CorruptDatasetError, match="do not fit its 3 states"):
         demonstrations(tmp_path / "bad.npz")
+    (tmp_path / "bad.npz").write_bytes((tmp_path / "bad.npz").read_bytes()[:200])
+    with pytest.raises(CorruptDatasetError, match=r"bad\.npz cannot be read: no whole npz .*download it again"):
+        demonstrations(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": np.zeros((0, 5)), "action": np.zeros((0, 2)), "episode_ends": np.zeros(0, int)}, "its 0 episodes"),
+        ({"state": np.zeros((4, 6))}, r"state \(4, 6\)"),
+        ({"state": np.zeros(())}, r"state \(\)"),
+        ({"episode_ends": np.array([[4]])}, r"episode_ends \(1, 1\)"),
+        ({"episode_ends": np.array([4.0])}, "whole numbers"),
+        ({"episode_ends": np.array([6, 4], np.uint64)}, "its 2 episodes do not fit its 4 states"),
+    ],
+)
+def test_demonstrations_that_do_not_fit_together_are_refused(tmp_path, changes, words):
+    sound = {"state": np.zeros((4, 5)), "action": np.zeros((4, 2)), "episode_ends": np.array([4])}
+    np.savez(tmp_path / "odd.npz", **sound | changes)
+    with pytest.raises(CorruptDatasetError, match=words):
+        demonstrations(tmp_path / "odd.npz")

@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from made_episodes import any_episodes, assert_same, hopper, image, make, same_bits, same_leaves
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
+from genrl.data import store
 from genrl.data.episodes import DatasetCard, concatenate
 from genrl.data.errors import (
     AlignmentError,
     ConfigurationError,
     CorruptDatasetError,
+    DatasetError,
     DatasetExistsError,
     DatasetIdError,
     DatasetMissingError,
@@ -31,8 +33,10 @@ from genrl.data.errors import (
     NonFiniteError,
     UnsupportedSpaceError,
 )
+from genrl.data.info import info
 from genrl.data.spaces import flatten
 from genrl.data.store import dataset_path, exists, load, save
+from genrl.data.verify import verify
 
 gym.register_envs(gymnasium_robotics)
 MAIN = "data/main_data.hdf5"
@@ -290,6 +294,36 @@ def test_a_failed_overwrite_keeps_the_old_one(root):
     assert [path.name for path in root.iterdir()] == ["kept-v0"]
 
 
+@pytest.mark.parametrize("longer", [False, True])
+@pytest.mark.parametrize("moment", ["_require_unchanged", "Reader", "Reader.episodes", "Reader.seeds"])
+def test_a_data_set_that_is_replaced_while_it_is_read_is_never_a_mixture(root, monkeypatch, moment, longer):
+    old, new = hopper([2, 3], 0), hopper([2, 3, 4] if longer else [4], 1)
+    save(old, "moving-v0")
+    home, name = (store.Reader, moment.partition(".")[2]) if "." in moment else (store, moment)
+    original, times = getattr(home, name), iter([1])
+
+    def late(*arguments):
+        for _ in times:
+            save(new, "moving-v0", overwrite=True)
+        return original(*arguments)
+
+    monkeypatch.setattr(home, name, late)
+    assert_same(load("moving-v0"), new)
+
+
+def test_a_data_set_that_is_replaced_all_the_time_is_given_up(root, monkeypatch):
+    save(hopper([2]), "moving-v0")
+    original = store.Reader.seeds
+
+    def late(self):
+        save(hopper([3]), "moving-v0", overwrite=True)
+        return original(self)
+
+    monkeypatch.setattr(store.Reader, "seeds", late)
+    with pytest.raises(DatasetError, match="was replaced 5 times while it was read"):
+        load("moving-v0")
+
+
 def test_a_data_set_can_be_made_from_itself(root):
     save(hopper([2, 3]), "itself-v0")
     save((part for part in load("itself-v0")), "itself-v0", overwrite=True)
@@ -304,6 +338,10 @@ def test_data_sets_cannot_hide_each_other(root):
     with pytest.raises(DatasetExistsError, match="is in the way"):
         save(hopper([2]), "space-v0", overwrite=True)
     assert exists("space-v0/inner-v0")
+    for file, dataset_id in (("plain-v0", "plain-v0"), ("folder", "folder/deep/inner-v0")):
+        (root / file).write_text("x")
+        with pytest.raises(DatasetExistsError, match=f"{file} is a file"):
+            save(hopper([2]), dataset_id, overwrite=True)
 
 
 def test_unsound_parts_leave_nothing_behind(root):
@@ -318,6 +356,23 @@ def test_unsound_parts_leave_nothing_behind(root):
             save(nothing, "bad-v0")
     with pytest.raises(ConfigurationError, match="provenance"):
         save(hopper([2]), "bad-v0", provenance={"model": object()})
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["reward", "reward/ctrl"], "info 'reward/ctrl' cannot be stored inside the info 'reward'"),
+        (["a/b/c", "a"], "info 'a/b/c' .* 'a'"),
+        ([""], "info '' has an empty name"),
+        (["."], r"info '\.'"),
+        (["/x"], "info '/x'"),
+    ],
+)
+def test_infos_whose_names_cannot_be_stored_are_named(root, names, words):
+    episodes = replace(hopper([2, 3]), infos={name: torch.zeros(5) for name in names})
+    with pytest.raises(AlignmentError, match=words):
+        save(episodes, "names-v0")
     assert list(root.iterdir()) == []
 
 
@@ -381,6 +436,8 @@ def damaged(path, what):
             (path / MAIN).unlink()
         case "fewer episodes":
             metadata.write_text(json.dumps(content | {"total_episodes": 5, "total_steps": 14}))
+        case "more episodes":
+            metadata.write_text(json.dumps(content | {"total_episodes": 1, "total_steps": 2}))
         case "fewer steps":
             metadata.write_text(json.dumps(content | {"total_steps": 8}))
         case "more steps":
@@ -398,6 +455,7 @@ def damaged(path, what):
         "no metadata",
         "no data file",
         "fewer episodes",
+        "more episodes",
         "fewer steps",
         "more steps",
         "no counts",
@@ -410,6 +468,18 @@ def test_half_written_data_sets_are_corrupt(root, what, forget):
     damaged(path, what)
     with pytest.raises(CorruptDatasetError, match=r"half-v0/data.*[Dd]elete"):
         load("half-v0")
+
+
+@pytest.mark.parametrize("changes", [{"total_episodes": None}, {"total_steps": "x"}, {"author": 5}])
+def test_metadata_that_cannot_be_are_named(root, changes):
+    path = save(hopper([2, 3]), "odd-v0")
+    (path / "genrl.json").unlink()
+    metadata = path / "data/metadata.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | changes))
+    for read in (load, info):
+        with pytest.raises(CorruptDatasetError, match=rf"data/metadata\.json has {next(iter(changes))} = "):
+            read("odd-v0")
+    assert not verify("odd-v0").ok
 
 
 def test_a_flipped_bit_is_corrupt_unless_the_change_was_meant(root):

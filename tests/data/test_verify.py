@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from made_episodes import any_episodes, hopper
 from minari.data_collector.episode_buffer import EpisodeBuffer
 
+import genrl.data.verify as verify_module
 from genrl.data.errors import DatasetIdError, DatasetMissingError
 from genrl.data.manifest import write_manifest
 from genrl.data.store import save
@@ -135,6 +136,7 @@ def test_every_problem_counts_but_not_every_one_is_printed(root):
     found = verify("many-v0")
     assert len(found.problems) == MOST + 1
     assert found.problems[-1] == "21 more problems are not listed."  # one of them for the hash
+    assert f"; {MOST + 21} problems:" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +153,10 @@ def test_every_problem_counts_but_not_every_one_is_printed(root):
         (
             lambda path: edit(path / "data/metadata.json", total_steps=4),
             "The metadata count 2 episodes and 4 transitions",
+        ),
+        (
+            lambda path: edit(path / "data/metadata.json", total_episodes=1, total_steps=2),
+            "The data file holds 2 episodes and the metadata count 1 of them",
         ),
         (lambda path: edit(path / "data/metadata.json", minari_version="9.9.9"), "Minari cannot open"),
     ],
@@ -179,6 +185,21 @@ def test_only_a_missing_data_set_is_an_error(root):
         verify("missing-v0")
     with pytest.raises(DatasetIdError):
         verify("missing")
+
+
+def test_a_data_set_that_is_replaced_meanwhile_is_examined_anew(root, monkeypatch):
+    save(hopper([2, 3]), "moving-v0")
+    original, times = verify_module.read_manifest, iter([1])
+
+    def late(path):
+        manifest = original(path)
+        for _ in times:
+            save(hopper([4]), "moving-v0", overwrite=True)
+        return manifest
+
+    monkeypatch.setattr(verify_module, "read_manifest", late)
+    found = verify("moving-v0")
+    assert (found.problems, found.episodes, found.transitions) == ((), 1, 4)
 
 
 def test_a_card_does_not_matter_for_soundness(root):
