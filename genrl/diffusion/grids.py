@@ -33,8 +33,10 @@ def karras(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float
 
 
 def exponential(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0) -> Tensor:
-    """Even steps in ln(sigma); arguments and errors as for ``karras``."""
+    """Even steps in ln(sigma); arguments and errors as for ``karras``, and ``sigma_min`` must be above 0."""
     _check(n, sigma_min, sigma_max)
+    if sigma_min == 0:
+        raise ConfigurationError("Even steps in ln(sigma) never come to 0: take a lowest level above it.")
     return _finish(torch.linspace(math.log(sigma_max), math.log(sigma_min), n, dtype=torch.float64).exp())
 
 

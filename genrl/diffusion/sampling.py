@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -17,7 +20,7 @@ from genrl.diffusion.guidance import Moment
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.precision import at_precision, require_precision
 from genrl.diffusion.samplers import SAMPLERS
-from genrl.diffusion.spacings import spaced
+from genrl.diffusion.spacings import even, spaced
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Sampling(Setting):
             three quarters of the time on a CPU that has it; what the batch size changes by rounding, it changes more.
 
     Raises:
-        ConfigurationError: there is no such solver, grid, temperature or precision.
+        ConfigurationError: there is no such solver, option, grid, temperature or precision.
     """
 
     solver: str = "heun"
@@ -50,9 +53,10 @@ class Sampling(Setting):
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        _require_solver(self.solver)
-        _require_temperature(self.temperature)
-        require_precision(self.precision)
+        _require_numbers(self, "sigma_min", "sigma_max", "rho", "temperature")
+        _require_common(self)
+        if not self.rho > 0:
+            raise ConfigurationError(f"The grid is bent by a rho above 0, not by {self.rho}.")
         _ = self.grid
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
@@ -74,12 +78,13 @@ class Sampling(Setting):
         return spaced(self.spacing, self.steps, self.sigma_min, self.sigma_max, self.rho)
 
     def moment(self, sigma: float) -> Moment:
-        """How far along the grid a noise level is: Karras' steps are even in sigma^(1 / rho)."""
-        low, high = (bound ** (1 / self.rho) for bound in (self.sigma_min, self.sigma_max))
-        here = sigma ** (1 / self.rho)
+        """How far along the grid a noise level is."""
+        (low, _), (high, _), (here, slope) = (
+            even(self.spacing, level, self.rho) for level in (self.sigma_min, self.sigma_max, sigma)
+        )
         if high == low:
             return Moment(sigma, 0.0, 0.0)
-        return Moment(sigma, min(max((high - here) / (high - low), 0.0), 1.0), here / self.rho / (high - low))
+        return Moment(sigma, min(max((high - here) / (high - low), 0.0), 1.0), slope / (high - low))
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class FlowSampling(Setting):
         temperature, precision: see ``Sampling``.
 
     Raises:
-        ConfigurationError: there is no such solver, step, bend, temperature or precision.
+        ConfigurationError: there is no such solver, option, step, bend, temperature or precision.
     """
 
     solver: str = "euler"
@@ -105,9 +110,8 @@ class FlowSampling(Setting):
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        _require_solver(self.solver)
-        _require_temperature(self.temperature)
-        require_precision(self.precision)
+        _require_numbers(self, "bend", "temperature")
+        _require_common(self)
         if not self.bend > 0:
             raise ConfigurationError(f"Times are bent by a power above 0, not by {self.bend}.")
         _ = self.grid
@@ -140,14 +144,36 @@ def _solved(
         return SAMPLERS[how.solver](denoiser, x, grid, condition, noise, **how.options)
 
 
-def _require_solver(name: str) -> None:
-    if name not in SAMPLERS:
-        raise ConfigurationError(f"There is no solver {name!r}; there are {', '.join(sorted(SAMPLERS))}.")
+def _require_numbers(how: Sampling | FlowSampling, *names: str) -> None:
+    for name in names:
+        value = getattr(how, name)
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise ConfigurationError(f"{name} of a {type(how).__name__} is a finite number, not {value!r}.")
 
 
-def _require_temperature(temperature: float) -> None:
-    if not temperature >= 0:
-        raise ConfigurationError(f"A temperature is 0 or above, not {temperature}.")
+def _require_common(how: Sampling | FlowSampling) -> None:
+    """Refuse a solver, options, a number of steps, a temperature or a precision that there is not."""
+    if how.solver not in SAMPLERS:
+        raise ConfigurationError(f"There is no solver {how.solver!r}; there are {', '.join(sorted(SAMPLERS))}.")
+    _require_options(how.solver, how.options)
+    if not isinstance(how.steps, Integral):
+        raise ConfigurationError(f"steps of a {type(how).__name__} is a whole number, not {how.steps!r}.")
+    if not how.temperature >= 0:
+        raise ConfigurationError(f"A temperature is 0 or above, not {how.temperature}.")
+    require_precision(how.precision)
+
+
+def _require_options(solver: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that the solver's function does not take, or that are no numbers."""
+    takes = [p.name for p in inspect.signature(SAMPLERS[solver]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if not isinstance(options, Mapping) or not set(options) <= set(takes):
+        raise ConfigurationError(f"The solver {solver!r} takes {', '.join(takes) or 'no options'}, not {options!r}.")
+    for name, value in options.items():
+        if not isinstance(value, Real) or math.isnan(value):
+            raise ConfigurationError(f"The option {name} of the solver {solver!r} is a number, not {value!r}.")
+    order = options.get("order", 1)
+    if not isinstance(order, Integral) or int(order) < 1:
+        raise ConfigurationError(f"The order of the solver {solver!r} is a whole number of at least 1, not {order!r}.")
 
 
 def _tempered(eps: Tensor, noise: Noise, temperature: float) -> tuple[Tensor, Noise]:

@@ -74,7 +74,7 @@ def heun(path: Path, times: Times, s_churn: float, s_tmin: float, s_tmax: float,
     for start, end in pairwise(times):
         step = levels(path, (start, end))
         ratio = step.sigma[0] / step.alpha[0]
-        if gain > 0 and s_tmin <= ratio <= s_tmax:
+        if gain > 0 and s_tmin <= ratio <= s_tmax and ratio.isfinite():  # pure noise takes no more
             raised = ratio * (1 + gain)
             start = float(path.time(raised))
             lift = float(path.alpha(torch.tensor(start, dtype=torch.float64)) / step.alpha[0])

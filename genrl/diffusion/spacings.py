@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -25,15 +26,32 @@ def along(path: Path, n: int, sigma_min: float, sigma_max: float) -> Tensor:
     return torch.cat((levels, levels.new_zeros(1)))
 
 
+PATHS: dict[str, Path] = {"vp": VP(), "cosine": CosineVP()}
+"""Those whose own time falls in even steps."""
+
+SMALL = 1e-4
+"""A relative step of sigma, for a slope."""
+
 SPACINGS: dict[str, Callable[..., Tensor]] = {
     "karras": karras,
     "exponential": exponential,
     "linear": linear,
-    "vp": partial(along, VP()),
-    "cosine": partial(along, CosineVP()),
+    **{name: partial(along, path) for name, path in PATHS.items()},
 }
 """``vp``: Song et al. (2021), https://arxiv.org/abs/2011.13456; ``cosine``: Nichol and Dhariwal (2021),
 https://arxiv.org/abs/2102.09672; both between the bounds asked for. The variance-exploding grid is ``exponential``."""
+
+
+def even(name: str, sigma: float, rho: float) -> tuple[float, float]:
+    """What falls in even steps along the grid called ``name``, at a level ``sigma``, and its slope by ln(sigma)."""
+    if name in PATHS:
+        around = torch.tensor([1 - SMALL, 1.0, 1 + SMALL], dtype=torch.float64) * sigma
+        before, here, after = PATHS[name].time(around).tolist()
+        return here, (after - before) / (2 * SMALL)
+    if name == "exponential":
+        return math.log(sigma), 1.0
+    bend = rho if name == "karras" else 1.0
+    return sigma ** (1 / bend), sigma ** (1 / bend) / bend
 
 
 def spaced(name: str, n: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:

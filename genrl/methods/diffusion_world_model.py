@@ -56,6 +56,18 @@ class DiffusionWorldModel(WorldModel):
         self.net = net  # type: ignore[assignment]
         self.sampling, self.levels, self.ema_decay = sampling, levels, ema_decay
 
+    @property
+    def sampling(self) -> Sampling:
+        """How a step is drawn; may be set anew after training. Once built, the dynamics alone hold it."""
+        return self._sampling if self.spec is None else self.ensemble.sampling
+
+    @sampling.setter
+    def sampling(self, sampling: Sampling) -> None:
+        if self.spec is None:
+            self._sampling = sampling
+        else:
+            self.ensemble.sampling = sampling
+
     def build(self, spec: DataSpec) -> None:
         """Columns of the data's spaces, the denoiser over them, and room for states to start from."""
         self.columns = EpisodeColumns(spec, squash=False)

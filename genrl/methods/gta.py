@@ -7,6 +7,7 @@ https://arxiv.org/abs/2405.16907: noise level 0.5, return amplified by 1.3, clas
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -14,6 +15,7 @@ import torch
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
+from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
 from genrl.data.samplers import WindowSampler
 from genrl.data.store import load
@@ -37,7 +39,7 @@ class GTA(Composite):
         root: folder of the data set; Minari's own by default.
 
     Raises:
-        ConfigurationError: a level outside (0, 1], or a model that was never fitted.
+        ConfigurationError: a level outside (0, 1], or a model that was never fitted, or not to returns.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset()
@@ -55,9 +57,20 @@ class GTA(Composite):
         if not 0 < level <= 1:
             raise ConfigurationError(f"level is a share of the sampler's steps, above 0 and at most 1, not {level}.")
         method.header()
+        if method.return_dropout >= 1:
+            raise ConfigurationError(
+                f"This {type(method).__name__} knows nothing of the returns that are to be amplified, which its"
+                f" return_dropout of {method.return_dropout:g} withheld in training: fit it with a lower one, such as"
+                " 0.25."
+            )
         self.method, self.data, self.root = method, data, root
         self.level, self.amplify, self.weight = level, amplify, weight
         self.spec = method.spec
+
+    @property
+    def reads(self) -> list[Path]:
+        """That of the data whose windows are varied."""
+        return [] if isinstance(self.data, Episodes) else [existing_path(self.data, self.root)]
 
     @cached_property
     def windows(self) -> WindowSampler:

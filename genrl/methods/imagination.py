@@ -83,6 +83,7 @@ class Imagination(Composite):
     ) -> Episodes:
         """Rollouts of at most ``length`` transitions, each from a real state or from ``conditions.start`` (B, S).
 
+        Where observations hold goals, the desired ones are those of the real states, which the policy pursued.
         The info ``disagreement`` of a transition is how far the members of the ensemble were apart, where it is kept. A
         rollout that leaves the range of the data is cut off before that; one that does so at once is left out. Both are
         warned of.
@@ -105,7 +106,7 @@ class Imagination(Composite):
             made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
             if told := made.divergence(first):
                 warnings.warn(f"{told}; fit the world model longer or shorten the rollouts.", stacklevel=2)
-            parts.append(self._episodes(made))
+            parts.append(self._episodes(made, goals[part]))
         return _whole(parts)
 
     def _starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:
@@ -132,12 +133,13 @@ class Imagination(Composite):
 
         return act
 
-    def _episodes(self, made: Rollout) -> Episodes:
-        """The rollouts that took a step, as episodes."""
+    def _episodes(self, made: Rollout, goals: Tensor | None) -> Episodes:
+        """The rollouts that took a step, as episodes with the goals (B, G) that the policy pursued, if any."""
         kept = (made.lengths > 0).cpu()
+        pursued = None if goals is None else goals.cpu()[kept]
         tensors = (made.states, made.actions, made.rewards, made.lengths, made.terminated)
         states, actions, rewards, lengths, terminated = (tensor.cpu()[kept] for tensor in tensors)
-        episodes = self.world_model.columns.episodes(states, actions, rewards, lengths, terminated)
+        episodes = self.world_model.columns.episodes(states, actions, rewards, lengths, terminated, pursued)
         if not self.disagreement:
             return episodes
         acted = torch.arange(rewards.shape[1]) < lengths[:, None]

@@ -119,7 +119,7 @@ class ImaginedFutures(Imagination):
             made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
             if message := made.divergence(first):
                 warnings.warn(f"{message}; fit the world model longer or shorten the rollouts.", stacklevel=2)
-            parts.append(_beside(self._episodes(made), told, made.lengths.cpu()))
+            parts.append(_beside(self._episodes(made, goals[part]), told, made.lengths.cpu()))
         kept = [part for part in parts if len(part)]
         if not kept:
             raise ConfigurationError("Not one rollout took a step inside the range of the data: fit the model longer.")

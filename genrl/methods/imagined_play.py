@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from genrl.data.conditions import Conditions
+from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError, ConfigurationError
-from genrl.dynamics.rollout import Act
+from genrl.dynamics.rollout import Act, Rollout
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block, Composite
 from genrl.methods.policy_guided_diffusion import require_same_spaces
@@ -106,6 +107,10 @@ class ImaginedPlay(Imagination):
             return codec.encode(player.codec.decode(player.scale.denormalize(chosen)))
 
         return act
+
+    def _episodes(self, made: Rollout, goals: Tensor | None) -> Episodes:
+        """As ever; a policy without goals pursued none."""
+        return super()._episodes(made, goals if self.policy.goal_length else None)
 
     def _wished(self, goals: Tensor) -> Tensor:
         """(B, L, G) standardised goals, L of them alike; NaN where there are none."""

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError, NothingAcceptedError
+from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
 from genrl.data.store import load
 from genrl.diffusion.noise import BlockNoise
@@ -86,6 +88,11 @@ class MBRCSL(ImaginedPlay):
         self.data, self.quantile, self.margin, self.tries = data, quantile, margin, tries
         self.slack, self.wave, self.root = slack, wave, root
 
+    @property
+    def reads(self) -> list[Path]:
+        """That of the data to surpass."""
+        return [] if isinstance(self.data, Episodes) else [existing_path(self.data, self.root)]
+
     @cached_property
     def real(self) -> Episodes:
         """The data to surpass.
@@ -149,16 +156,19 @@ class MBRCSL(ImaginedPlay):
         Raises:
             ConditionError: any condition.
             NothingAcceptedError: not one rollout was good enough.
-            ConfigurationError: see ``real``.
+            ConfigurationError: a length below one, or see ``real``.
         """
         (conditions or Conditions()).require(type(self).__name__, set(self.understands), block.size)
+        horizon = self.horizon if length is None else length
+        if horizon < 1:
+            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
         kept: list[Episodes] = []
         missing, tried, cut, best = block.size, 0, 0, -torch.inf
-        for made in self._rollouts(block, length or self.horizon, batch_size or self.wave):
+        for made, goals in self._rollouts(block, horizon, batch_size or self.wave):
             returns = predicted_returns(made)  # (B,)
             good = (returns > self.threshold).nonzero().flatten()[:missing]
             if len(good):
-                kept.append(self._numbered(chosen(made, good), good + tried))
+                kept.append(self._numbered(chosen(made, good), goals[good], good + tried))
             missing, tried = missing - len(good), tried + len(returns)
             cut, best = cut + int(made.diverged.sum()), max(best, float(returns.max()))
             if not missing:
@@ -166,8 +176,8 @@ class MBRCSL(ImaginedPlay):
         self._tell(tried, cut, block.size - missing, block.size, best)
         return concatenate(kept)
 
-    def _rollouts(self, block: Block, horizon: int, batch_size: int) -> Iterator[Rollout]:
-        """All rollouts that the block may take, in order, at most ``batch_size`` at once."""
+    def _rollouts(self, block: Block, horizon: int, batch_size: int) -> Iterator[tuple[Rollout, Tensor]]:
+        """All rollouts that the block may take, in order, at most ``batch_size`` at once, and their goals (B, G)."""
         most = self.tries * block.size
         states, goals = (rows.to(self.world_model.low) for rows in self.beginnings)
         for wave, begun in enumerate(range(0, most, self.wave)):
@@ -177,11 +187,11 @@ class MBRCSL(ImaginedPlay):
             for first in range(0, size, batch_size):
                 rows = drawn[first : first + batch_size]
                 act, draws = self._act(goals[rows]), noise.part(first)
-                yield rollout(self.dynamics, act, states[rows], horizon, draws, self.dynamics.bounds)
+                yield rollout(self.dynamics, act, states[rows], horizon, draws, self.dynamics.bounds), goals[rows]
 
-    def _numbered(self, made: Rollout, numbers: Tensor) -> Episodes:
-        """Rollouts as episodes that know their ``numbers`` (B,)."""
-        episodes = self._episodes(made)
+    def _numbered(self, made: Rollout, goals: Tensor, numbers: Tensor) -> Episodes:
+        """Rollouts towards ``goals`` (B, G) as episodes that know their ``numbers`` (B,)."""
+        episodes = self._episodes(made, goals)
         return replace(episodes, infos=episodes.infos | {"rollout": numbers.cpu().repeat_interleave(episodes.lengths)})
 
     def _tell(self, tried: int, cut: int, accepted: int, wanted: int, best: float) -> None:

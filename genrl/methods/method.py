@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NoReturn
 
 from genrl.data.conditions import Conditions
@@ -49,6 +50,18 @@ class Method(Trainable):
             length: transitions in an episode, fewer where the model ends it.
             batch_size: episodes denoised at once; it changes nothing beyond rounding.
         """
+
+    @property
+    def reads(self) -> list[Path]:
+        """Folders of the stored data sets that it reads while it makes its own."""
+        return []
+
+    def rewarded(self, episodes: Episodes) -> Episodes:
+        """Episodes of this method, whose rewards are the environment's, with those that they are to have.
+
+        Called where rewards are computed by the environment in the place of the generated ones: for goals, above all.
+        """
+        return episodes
 
 
 class Composite(Method):

@@ -113,6 +113,11 @@ class Packing(EpisodeColumns):
         states, actions = raw[..., : self.action.start], raw[:, :-1, self.action]
         return self.episodes(states, actions, raw[:, :-1, self.reward], lengths, ended, goals)
 
+    @property
+    def seen(self) -> int:
+        """S + G, the columns of ``states``."""
+        return self.action.start + (len(self.achieved) if self.layout.desired else 0)
+
     def states(self, rows: Tensor) -> Tensor:
         """(..., R, S + G) states of normalised rows (..., R, D), in the data's own units; differentiable.
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.uncertainty import largest_deviation
 from genrl.methods.imagination import Actor, Imagination
 from genrl.methods.method import Block
@@ -27,7 +28,7 @@ class PessimisticImagination(Imagination):
         penalty: lambda; 0.5 to 5 in the paper.
 
     Raises:
-        ConfigurationError: the parts do not fit, or a negative penalty.
+        ConfigurationError: the parts do not fit, the world model is no ensemble of Gaussians, or a negative penalty.
     """
 
     def __init__(
@@ -40,6 +41,11 @@ class PessimisticImagination(Imagination):
         disagreement: bool = True,
     ) -> None:
         super().__init__(world_model, policy, horizon, stochastic, disagreement)
+        if not isinstance(world_model.ensemble, GaussianEnsemble):
+            raise ConfigurationError(
+                f"A {type(world_model).__name__} has no deviations of members to lower rewards by: fit a WorldModel, or"
+                " take plain Imagination (the source Imagined)."
+            )
         if penalty < 0:
             raise ConfigurationError(f"A penalty lowers rewards where the model is unsure: at least 0, not {penalty}.")
         self.penalty = penalty
@@ -62,5 +68,9 @@ class PessimisticImagination(Imagination):
         states = columns.observation_codec.encode(made.observations)[made.observation_rows]
         actions = columns.action_codec.encode(made.actions)
         uncertainty = largest_deviation(self.world_model.ensemble, states, actions).cpu()  # (N,)
-        rewards = made.rewards - self.penalty * uncertainty.to(made.rewards)
-        return replace(made, rewards=rewards, infos={**made.infos, "uncertainty": uncertainty})
+        return self.rewarded(replace(made, infos={**made.infos, "uncertainty": uncertainty}))
+
+    def rewarded(self, episodes: Episodes) -> Episodes:
+        """The rewards, whether the model's or the environment's, lowered by the info ``uncertainty``."""
+        penalty = self.penalty * episodes.infos["uncertainty"].to(episodes.rewards)
+        return replace(episodes, rewards=episodes.rewards - penalty)

@@ -7,9 +7,11 @@ With the score of a policy cloned from the data subtracted, the data's own prefe
 
 from __future__ import annotations
 
+import gymnasium as gym
 from torch import nn
 
 from genrl.data.errors import ConfigurationError
+from genrl.data.spaces import leaf_spaces
 from genrl.diffusion.guidance import Gradient, combined
 from genrl.methods.method import Method
 from genrl.methods.scores import PolicyScore
@@ -27,7 +29,7 @@ class PolicyGuidedDiffusion(Steered):
         behaviour: a learner fitted to the same data by cloning; led away from, with weight ``guidance.behaviour``.
 
     Raises:
-        ConfigurationError: a part was never fitted, or was fitted to other spaces than the model.
+        ConfigurationError: a part was never fitted, was fitted to other spaces or goals than the model, or cannot lead.
     """
 
     def __init__(
@@ -39,27 +41,50 @@ class PolicyGuidedDiffusion(Steered):
     ) -> None:
         super().__init__()
         for agent in (policy, behaviour):
-            require_same_spaces(method, agent)
+            require_guide(method, agent)
         self.policy, self.behaviour = policy, behaviour
         self.adopt(method, guidance)
+        self.gradient()
 
-    def gradient(self) -> Gradient:
+    def gradient(self, continued: bool = False) -> Gradient:
         """The target policy's score, less the behaviour policy's where there is one."""
-        target = PolicyScore(self.method.packing, self.policy)
+        target = PolicyScore(self.method.packing, self.policy, continued)
         if self.behaviour is None:
             return target
-        away = PolicyScore(self.method.packing, self.behaviour)
+        away = PolicyScore(self.method.packing, self.behaviour, continued)
         return combined([(1.0, target), (-self.guidance.behaviour, away)])
 
 
-def require_same_spaces(method: Method, agent: object | None) -> None:
+def require_guide(method: TrajectoryDiffusion, agent: object | None) -> None:
+    """Refuse an agent that sees something else than ``method`` makes, or actions that nothing can lead.
+
+    Raises:
+        ConfigurationError: actions are discrete, the agent's states or goals are not in the windows, or as for
+            ``require_same_spaces``.
+    """
+    if agent is None:
+        return
+    require_same_spaces(method, agent)
+    model, who = type(method).__name__, type(agent).__name__
+    if not all(isinstance(leaf, gym.spaces.Box) for leaf in leaf_spaces(method.packing.spec.action_space).values()):
+        raise ConfigurationError(
+            f"A {who} cannot lead this {model}: discrete actions have no gradient to be led along. Take the model"
+            " alone, or GTA."
+        )
+    observer, has = getattr(agent, "observer", None), method.packing.seen
+    if observer is not None and observer.dim != has:
+        raise ConfigurationError(
+            f"The {who} sees {observer.dim} columns of state and goal, the windows of this {model} hold {has}: fit both"
+            " to the same data, and take an agent without goals, such as BC, where these have none."
+        )
+
+
+def require_same_spaces(method: Method, agent: object) -> None:
     """Refuse an agent of another world.
 
     Raises:
         ConfigurationError: it was never fitted, or its spaces differ from the model's.
     """
-    if agent is None:
-        return
     theirs, ours = getattr(agent, "spec", None), method.spec
     if theirs is None or ours is None:
         who = agent if theirs is None else method

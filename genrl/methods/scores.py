@@ -49,12 +49,26 @@ def log_prob(agent: object, states: Tensor, actions: Tensor) -> Tensor:
     """
     if isinstance(agent, HasLogProb):
         return agent.log_prob(states, actions)
+    squared = (actions - with_mean(agent).mean(states)).square().sum(-1)
+    return -0.5 * (squared + actions.shape[-1] * math.log(2 * math.pi))
+
+
+def with_mean(agent: object) -> HasMean:
+    """The agent.
+
+    Raises:
+        ConfigurationError: it has no mean.
+    """
     if not isinstance(agent, HasMean):
         raise ConfigurationError(
             f"{type(agent).__name__} cannot lead anything: it has neither log_prob(states, actions) nor mean(states)."
         )
-    squared = (actions - agent.mean(states)).square().sum(-1)
-    return -0.5 * (squared + actions.shape[-1] * math.log(2 * math.pi))
+    return agent
+
+
+def acted(continued: bool) -> slice:
+    """The rows of a window whose actions are carried out: not the last one, unless another window goes on from it."""
+    return slice(None) if continued else slice(-1)
 
 
 class PolicyScore:
@@ -63,24 +77,30 @@ class PolicyScore:
     Args:
         packing: of the windows.
         policy: an agent with ``log_prob`` or ``mean``.
+        continued: other windows go on from these, so that the action of the last row is carried out as well.
+
+    Raises:
+        ConfigurationError: the agent has neither.
     """
 
-    def __init__(self, packing: Packing, policy: object) -> None:
-        self.packing, self.policy = packing, policy
+    def __init__(self, packing: Packing, policy: object, continued: bool = False) -> None:
+        if not isinstance(policy, HasLogProb):
+            with_mean(policy)
+        self.packing, self.policy, self.acted = packing, policy, acted(continued)
 
     @torch.inference_mode(False)
     def __call__(self, rows: Tensor) -> Tensor:
-        """(B, R, D) normalised rows to the gradient (B, R, D); the last row has no action."""
+        """(B, R, D) normalised rows to the gradient (B, R, D), which leaves actions that nobody carries out."""
         packing, rows = self.packing, rows.clone()
         with torch.no_grad():
-            states = packing.states(rows)[:, :-1].flatten(0, 1)  # (B (R - 1), S + G)
+            states = packing.states(rows)[:, self.acted].flatten(0, 1)  # (B T, S + G)
 
         def energy(columns: Tensor) -> Tensor:
             actions = packing.actions(columns).flatten(0, 1)
             return log_prob(self.policy, states, actions).reshape(len(rows), -1).sum(1)
 
         gradient = torch.zeros_like(rows)
-        gradient[:, :-1, packing.action] = ascend(energy, rows[:, :-1, packing.action])
+        gradient[:, self.acted, packing.action] = ascend(energy, rows[:, self.acted, packing.action])
         return gradient
 
 
@@ -90,17 +110,18 @@ class ValueScore:
     Args:
         packing: of the windows.
         critic: an agent with ``action_value``.
+        continued: see ``PolicyScore``.
 
     Raises:
         ConfigurationError: the agent has no ``action_value``.
     """
 
-    def __init__(self, packing: Packing, critic: object) -> None:
+    def __init__(self, packing: Packing, critic: object, continued: bool = False) -> None:
         if not isinstance(critic, HasValue):
             raise ConfigurationError(
                 f"{type(critic).__name__} has no action_value(states, actions) to climb; take TD3BC or IQL."
             )
-        self.packing, self.critic = packing, critic
+        self.packing, self.critic, self.acted = packing, critic, acted(continued)
 
     @torch.inference_mode(False)
     def __call__(self, rows: Tensor) -> Tensor:
@@ -108,8 +129,8 @@ class ValueScore:
         packing = self.packing
 
         def energy(rows: Tensor) -> Tensor:
-            states = packing.states(rows)[:, :-1].flatten(0, 1)
-            actions = packing.actions(rows[:, :-1, packing.action]).flatten(0, 1)
+            states = packing.states(rows)[:, self.acted].flatten(0, 1)
+            actions = packing.actions(rows[:, self.acted, packing.action]).flatten(0, 1)
             return self.critic.action_value(states, actions).reshape(len(rows), -1).mean(1)
 
         return ascend(energy, rows)

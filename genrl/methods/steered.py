@@ -62,8 +62,8 @@ class Steered(Composite):
         self.spec = method.spec
 
     @abstractmethod
-    def gradient(self) -> Gradient:
-        """Where to."""
+    def gradient(self, continued: bool = False) -> Gradient:
+        """Where to; ``continued`` windows are those of stitched episodes, whose last actions are carried out too."""
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -79,7 +79,8 @@ class Steered(Composite):
         batch_size: int | None = None,
     ) -> Episodes:
         """The model's episodes, led; conditions and errors are those of ``TrajectoryDiffusion.synthesize``."""
-        watched, gradient, sampling = Diagnostics(), self.gradient(), self.method.sampling
+        continued = length is not None and length > self.method.horizon
+        watched, gradient, sampling = Diagnostics(), self.gradient(continued), self.method.sampling
 
         def steer(denoiser: Estimator) -> Estimator:
             return Guided(

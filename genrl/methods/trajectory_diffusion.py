@@ -9,6 +9,7 @@ goal or the end of another window can be continued without a seam.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -75,6 +76,9 @@ class TrajectoryDiffusion(Method):
             transition in 400 ends, as on Hopper, it puts an end 20 standard deviations off, and all else is learned
             the less.
         seed: of initial weights and training noise.
+
+    Raises:
+        ConfigurationError: an overlap that does not fit the horizon, or guidance to returns that training withholds.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal", "returns", "known"})
@@ -100,6 +104,11 @@ class TrajectoryDiffusion(Method):
         super().__init__()
         if horizon < 1 or not 0 <= overlap <= horizon:
             raise ConfigurationError(f"An overlap of {overlap} rows does not fit windows of {horizon} transitions.")
+        if guidance != 1 and return_dropout >= 1:
+            raise ConfigurationError(
+                f"guidance {guidance:g} leads to returns, of which a return_dropout of {return_dropout:g} teaches"
+                " nothing: lower the return_dropout, such as to 0.25, or leave guidance at 1."
+            )
         self.net, self.horizon, self.overlap, self.sampling = net, horizon, overlap, sampling
         self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
         self.levels = levels
@@ -203,14 +212,16 @@ class TrajectoryDiffusion(Method):
             steer: leads every window while it is denoised.
 
         Raises:
-            ConditionError: an unknown condition, a wrong shape, a goal for an episode that is not one window long, or
-                known entries for one that is longer.
+            ConditionError: an unknown condition, or one that the model was not trained for (``completion``,
+                ``return_dropout``), a wrong shape, a goal for an episode that is not one window long, or known entries
+                for one that is longer.
             ConfigurationError: a length below one, or above the horizon of a method without overlap.
         """
         conditions = conditions or Conditions()
         conditions.require(type(self).__name__, set(self.understands), block.size)
-        length = length or self.horizon
+        length = self.horizon if length is None else length
         self._check_length(conditions, length)
+        self._check_trained(conditions, length)
         noise = BlockNoise(block.seed, block.index)
         parts = []
         for first in range(0, block.size, batch_size or block.size):
@@ -236,6 +247,28 @@ class TrajectoryDiffusion(Method):
         if length > self.horizon and conditions.known is not None:
             raise ConditionError(
                 f"The condition 'known' covers one window: ask for at most {self.horizon} transitions, not {length}."
+            )
+
+    def _check_trained(self, conditions: Conditions, length: int) -> None:
+        """Refuse by name what training never showed; warn where windows are to go on from others regardless."""
+        given, who = conditions.given(), type(self).__name__
+        if "returns" in given and self.return_dropout >= 1:
+            raise ConditionError(
+                f"This {who} knows nothing of the condition 'returns', which its return_dropout of"
+                f" {self.return_dropout:g} withheld in training: fit it with a lower one, such as 0.25."
+            )
+        if self.completion > 0:
+            return
+        if named := [name for name in ("start", "goal", "known") if name in given]:
+            raise ConditionError(
+                f"This {who} was fitted with completion {self.completion:g}, only ever to be sampled freely, and knows"
+                f" nothing of the condition '{named[0]}': fit it with a higher completion, such as 0.25."
+            )
+        if length > self.horizon:
+            warnings.warn(
+                f"This {who} was fitted with completion {self.completion:g} and never learned to go on from another"
+                " window, as episodes longer than its horizon ask of it: fit it with a higher one, such as 0.25.",
+                stacklevel=3,
             )
 
     def _rollout(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from genrl.diffusion.guidance import Gradient
-from genrl.methods.policy_guided_diffusion import require_same_spaces
+from genrl.methods.policy_guided_diffusion import require_guide
 from genrl.methods.scores import ValueScore
 from genrl.methods.steered import Guidance, Steered
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -24,7 +24,7 @@ class ValueGuidedDiffusion(Steered):
         guidance: how strongly, and where gradients are taken.
 
     Raises:
-        ConfigurationError: a part was never fitted, the critic has no value or other spaces than the model.
+        ConfigurationError: a part was never fitted, the critic has no value, or other spaces or goals than the model.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class ValueGuidedDiffusion(Steered):
         guidance: Guidance = Guidance(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
-        require_same_spaces(method, critic)
+        require_guide(method, critic)
         self.critic = critic
         self.adopt(method, guidance)
         self.gradient()
 
-    def gradient(self) -> Gradient:
+    def gradient(self, continued: bool = False) -> Gradient:
         """Uphill."""
-        return ValueScore(self.method.packing, self.critic)
+        return ValueScore(self.method.packing, self.critic, continued)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -92,11 +93,13 @@ def synthesize(
         model = renoised(model, renoise, renoising or {}, root)
     elif renoise is not None or renoising:
         raise ConfigurationError("Real data are varied by the model alone: give --renoise without agents that lead.")
+    if surpass is None and surpassing:
+        raise ConfigurationError("What is to be surpassed is not said: name data with --surpass beside --surpassing.")
     if surpass is not None:
         model = exceeding(model, agents, surpass, surpassing or {}, root)
     else:
         model = lead(model, agents, scaled(guidance, guidance_scale))
-    wishes = _same_for_all(episodes, start, goal, returns) if conditions is None else _read(conditions)
+    wishes = _wishes(conditions, episodes, {"start": start, "goal": goal, "returns": returns})
     plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
     return synthesis.synthesize(
         model, out, plan, root=root, overwrite=overwrite, processes=processes, progress=progress
@@ -110,16 +113,20 @@ def _resample(model: Method, changes: dict[str, Any]) -> None:
         raise ConfigurationError(
             f"{type(model).__name__} cannot be sampled with {changes}; settings are: {', '.join(sorted(known))}."
         )
+    if changes.get("solver", current.solver) != current.solver:
+        changes = {"options": {}, **changes}  # those of another solver say nothing to this one
     model.sampling = replace(current, **changes)  # type: ignore[assignment]
 
 
-def _same_for_all(
-    episodes: int, start: list[float] | None, goal: list[float] | None, returns: float | None
-) -> Conditions | None:
-    """One row for each of ``episodes``; None where nothing is wanted."""
-    given = {
-        name: value for name, value in (("start", start), ("goal", goal), ("returns", returns)) if value is not None
-    }
+def _wishes(file: Path | None, episodes: int, same: dict[str, Any]) -> Conditions | None:
+    """What each of ``episodes`` is asked for, by a file or as all others; None where nothing is wanted."""
+    given = {name: value for name, value in same.items() if value is not None}
+    if file is not None:
+        if given:
+            raise ConditionError(
+                f"{file} says what each episode is asked for: put {', '.join(given)} into it, or leave it out."
+            )
+        return _read(file)
     rows = {
         name: torch.tensor(value, dtype=torch.float32).expand(episodes, *np.shape(value))
         for name, value in given.items()
@@ -128,12 +135,26 @@ def _same_for_all(
 
 
 def _read(path: Path) -> Conditions:
+    """The conditions in an npz file.
+
+    Raises:
+        ConditionError: it is none, or an array in it has another name, no rows, or entries that are no numbers.
+    """
     known = [field.name for field in fields(Conditions)]
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: torch.from_numpy(file[name]).float() for name in file.files}
-    except (OSError, ValueError) as error:
-        raise ConditionError(f"{path} is not an npz file of conditions: {error}.") from error
+    except FileNotFoundError as error:
+        raise ConditionError(f"There is no file {path} to read conditions from.") from error
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        raise ConditionError(
+            f"{path} is not an npz file of arrays of numbers: write one by numpy.savez(path, start=...)."
+        ) from error
     if unknown := set(arrays) - set(known):
         raise ConditionError(f"{path} holds {', '.join(sorted(unknown))}; conditions are named {', '.join(known)}.")
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise ConditionError(f"{name} in {path} is a single number: give one row for each episode.")
+        if array.isinf().any() or (array.isnan().any() and name != "known"):
+            raise ConditionError(f"{name} in {path} is not finite everywhere; NaN may stand in 'known' alone.")
     return Conditions(**arrays)

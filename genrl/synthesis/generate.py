@@ -39,9 +39,10 @@ class Plan:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "block_size"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name, least in {"episodes": 1, "seed": 0, "length": 1, "block_size": 1, "batch_size": 1}.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigurationError(f"{name} must be at least {least}, not {value}.")
         if self.conditions is not None:
             self.conditions.require("synthesis", set(self.conditions.given()), self.episodes)
 
@@ -58,7 +59,7 @@ class Plan:
         wishes = None if self.conditions is None else self.conditions.rows(slice(start, start + block.size))
         with one_thread():
             episodes = method.synthesize(block, wishes, length=self.length, batch_size=self.batch_size)
-        return rewards(episodes) if rewards is not None else episodes
+        return episodes if rewards is None else method.rewarded(rewards(episodes))
 
 
 @contextmanager

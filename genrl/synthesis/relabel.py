@@ -1,7 +1,8 @@
 """Rewards that fit the goals: synthetic episodes of a goal-conditioned environment are labelled in hindsight.
 
-Their desired goal is what they achieved (Andrychowicz et al. 2017, https://arxiv.org/abs/1707.01495), so the rewards
-that go with it are the environment's own function of achieved and desired goal, not generated ones.
+Their desired goal is what they achieved (Andrychowicz et al. 2017, https://arxiv.org/abs/1707.01495), or what was asked
+for or pursued, so the rewards that go with it are the environment's own function of achieved and desired goal, not
+generated ones.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class Renewal(Callback):
         progress: bool = True,
     ) -> None:
         counts = {"every": every, "transitions": transitions, "lifetime": lifetime, "block_size": block_size}
-        for name, value in counts.items():
-            if value < 1:
+        for name, value in {**counts, "length": length, "batch_size": batch_size}.items():
+            if value is not None and value < 1:
                 raise ConfigurationError(f"{name} of a Renewal must be at least 1, not {value}.")
         if not 0 <= real_fraction <= 1:
             raise ConfigurationError(f"real_fraction is the real share of a batch, from 0 to 1, not {real_fraction}.")

@@ -66,9 +66,8 @@ class Guided:
         self.method = fitted(self.method, TrajectoryDiffusion, learner.device)
         if self.behaviour is not None:
             self.behaviour = fitted(self.behaviour, Learner, learner.device)  # type: ignore[type-abstract]
-        if generation == 0 and self.first_unguided:
-            return self.method
-        return PolicyGuidedDiffusion(self.method, learner, self.guidance, self.behaviour)
+        guided = PolicyGuidedDiffusion(self.method, learner, self.guidance, self.behaviour)  # refuses what cannot lead
+        return self.method if generation == 0 and self.first_unguided else guided
 
 
 class Imagined:

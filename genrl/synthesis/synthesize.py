@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import DatasetExistsError
 from genrl.data.locate import datasets_root, exists
+from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.store import save
 from genrl.methods.method import Method
 from genrl.synthesis.forecast import forecast
@@ -39,7 +40,7 @@ def synthesize(
     """Write synthetic episodes under ``dataset_id``; a run that was killed goes on where it stopped.
 
     Blocks are kept in a hidden folder beside the data sets until all are there; the data set then appears whole. The
-    folder is found again by method, plan and id, so nothing else can get mixed in.
+    folder is found again by method, plan, id and the data that the method reads, so nothing else can get mixed in.
 
     Args:
         method: a fitted method.
@@ -60,7 +61,7 @@ def synthesize(
             " choose another version."
         )
     weights = identity(method.state_dict(), type(method).__qualname__, method.configuration())
-    key = identity({}, dataset_id, weights, _identity(plan))
+    key = identity({}, dataset_id, weights, _identity(plan), *map(_content, method.reads))
     shards = Shards(datasets_root(root) / ".genrl-blocks" / key)
     card = synthetic_card(method)
     _make_missing(method, plan, shards, processes, progress)
@@ -91,6 +92,12 @@ def synthesize(
 def _identity(plan: Plan) -> str:
     wishes = {} if plan.conditions is None else plan.conditions.given()
     return identity(wishes, plan.episodes, plan.seed, plan.length, plan.block_size)
+
+
+def _content(folder: Path) -> str:
+    """The hash of what a stored data set holds, as its manifest has it; empty where there is no manifest."""
+    manifest = folder / FILE_NAME
+    return sha256(manifest) if manifest.exists() else ""
 
 
 def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, progress: bool) -> None:

@@ -1,4 +1,6 @@
-"""Temperature, where the answer is known: the denoiser of a Gaussian is linear, so noise scales what is made of it."""
+"""Sampling, where the answer is known: the denoiser of a Gaussian is linear, so noise scales what is made of it."""
+
+import math
 
 import pytest
 import torch
@@ -6,7 +8,9 @@ import torch
 from genrl.data.errors import ConfigurationError
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM, CondOT
+from genrl.diffusion.samplers import SAMPLERS
 from genrl.diffusion.sampling import FlowSampling, Sampling
+from genrl.diffusion.spacings import SPACINGS
 
 MEAN, STD = 0.7, 0.3
 CHOICES = [
@@ -49,3 +53,68 @@ def test_a_negative_temperature_is_refused():
     for kind in (Sampling, FlowSampling):
         with pytest.raises(ConfigurationError, match="temperature is 0 or above, not -1"):
             kind(temperature=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"solver": "heun", "options": {"eta": 1.0}}, "'heun' takes s_churn, s_tmin, s_tmax, s_noise, not {'eta'"),
+        ({"solver": "dpm_2", "options": {"eta": 1.0}}, "'dpm_2' takes no options"),
+        ({"options": 3}, "not 3"),
+        ({"solver": "euler", "options": {"eta": "much"}}, "option eta of the solver 'euler' is a number, not 'much'"),
+        ({"solver": "lms", "options": {"order": 0}}, "whole number of at least 1, not 0"),
+        ({"solver": "lms", "options": {"order": 1.5}}, "whole number of at least 1, not 1.5"),
+        ({"steps": "abc"}, "steps of a .*Sampling is a whole number, not 'abc'"),
+        ({"steps": 2.5}, "whole number, not 2.5"),
+        ({"steps": 0}, "at least one step"),
+        ({"temperature": "warm"}, "temperature of a .*Sampling is a finite number, not 'warm'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Sampling, FlowSampling])
+def test_settings_that_no_solver_could_follow_are_refused(kind, settings, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        kind(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"rho": 0}, "a rho above 0, not by 0"),
+        ({"sigma_max": "high"}, "not 'high'"),
+        ({"sigma_min": None}, "not None"),
+        ({"sigma_min": 0.0, "spacing": "exponential"}, "never come to 0"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused(settings, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        Sampling(**settings)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_a_moment_is_the_share_of_the_grids_own_steps(spacing):
+    sampling = Sampling(steps=9, sigma_min=0.01, sigma_max=20.0, spacing=spacing)
+    levels = sampling.grid[:-1].tolist()
+    for step, sigma in enumerate(levels):
+        here, ahead = sampling.moment(sigma), sampling.moment(sigma * 0.999)
+        assert here.progress == pytest.approx(step / 8, abs=1e-6)
+        if step < 8:
+            assert here.rate == pytest.approx((ahead.progress - here.progress) / -math.log(0.999), rel=0.01)
+
+
+OPTIONS = {
+    "heun": [{"s_churn": 2.0}, {"s_churn": 2.0, "s_tmax": 1.0, "s_noise": 1.1}],
+    "dpmpp_2s": [{"eta": 1.0}, {"eta": 1.0, "s_tmax": 2.0}],
+    "euler": [{"eta": 0.5}],
+    "dpmpp_2m_sde": [{"eta": 0.0}, {"eta": 0.5}],
+    "lms": [{"order": 1}],
+}
+
+
+@pytest.mark.parametrize("solver", SAMPLERS)
+def test_every_solver_begins_at_pure_noise(solver):
+    """Where nothing is left of the data, sigma over alpha is infinite."""
+    eps = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0)).double()
+    for options in ({}, *OPTIONS.get(solver, [])):
+        made = FlowSampling(solver, 20, options)(Gaussian(CondOT()), eps, None, BlockNoise(0, 0))
+        assert float(made.mean()) == pytest.approx(MEAN, abs=0.05)
+        assert float(made.std()) == pytest.approx(STD, abs=0.08)

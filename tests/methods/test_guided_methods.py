@@ -3,10 +3,12 @@
 import math
 from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
 from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
 from genrl.data.randomness import generator
@@ -16,6 +18,7 @@ from genrl.diffusion.guidance import Posterior, Published
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
+from genrl.learners.rvs import RvS
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.gta import GTA
 from genrl.methods.method import Block
@@ -30,10 +33,11 @@ from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.window_mlp import WindowMLP
 from genrl.synthesis.generate import Plan
 from genrl.synthesis.lead import lead, scaled
+from genrl.synthesis.sources import Guided
 from genrl.synthesis.synthesize import synthesize
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
-from tests.methods.toy_methods import FEW, WINDOWS, assert_close, linear, walks
+from tests.methods.toy_methods import FEW, METHODS, WINDOWS, InterruptionError, assert_close, linear, walks
 
 SMALL = partial(MLP, width=16)
 AGENTS = {
@@ -108,6 +112,31 @@ def test_the_score_is_the_slope_of_the_likelihood(model, agent):
     nudge[:, 1, packing.action] = step
     slope = (energy(rows + nudge) - energy(rows - nudge)) / (2 * step)
     torch.testing.assert_close(score[:, 1, packing.action].squeeze(-1), slope, atol=5e-3, rtol=2e-2)
+
+
+def test_where_windows_are_continued_their_last_action_is_led_as_well(model, critic):
+    """It is handed on to the next window as it is, and carried out."""
+    packing, last = model.packing, (slice(None), -1, model.packing.action)
+    rows = torch.randn(6, model.rows, packing.dim, generator=torch.Generator().manual_seed(0))
+    for score in (PolicyScore, ValueScore):
+        plain, led_on = score(packing, critic)(rows), score(packing, critic, continued=True)(rows)
+        assert not plain[last].any()
+        assert led_on[last].all()
+    alone, led_on = (PolicyScore(packing, critic, continued)(rows) for continued in (False, True))
+    assert torch.equal(alone[:, :-1], led_on[:, :-1])
+    behaviour = fit(AGENTS["bc"](), linear(40), 2, progress=False)
+    away = PolicyGuidedDiffusion(model, critic, behaviour=behaviour)
+    away_from = PolicyScore(packing, behaviour, continued=True)(rows)
+    torch.testing.assert_close(away.gradient(continued=True)(rows), led_on - away_from)
+
+    def distance(length: int, scale: float) -> np.ndarray:
+        """How far the actions of each step are from the policy's."""
+        made = led(model, critic, scale, substeps=5).synthesize(Block(0, 0, 128), length=length)
+        wanted = critic.mean(made.observations[""][made.observation_rows])
+        return (wanted - made.actions[""]).abs().reshape(128, length).mean(0).detach().numpy()
+
+    unled, found = distance(10, 0.0), distance(10, 20.0)  # windows end in rows 4, 7 and 10
+    assert (found < 0.7 * unled).all()
 
 
 def test_the_log_prob_of_a_mean_alone_is_that_of_a_unit_gaussian(critic):
@@ -203,6 +232,17 @@ def test_what_cannot_lead_is_refused_by_name(model, critic):
         PolicyGuidedDiffusion(model, fit(BC(net=SMALL), walks(), 2, progress=False))
     with pytest.raises(ConfigurationError, match="at least one substep"):
         Guidance(substeps=0)
+    hindsight = fit(GCBC(net=SMALL), linear(), 2, progress=False)
+    for refuse in (
+        lambda: PolicyGuidedDiffusion(model, hindsight),
+        lambda: PolicyGuidedDiffusion(model, critic, behaviour=hindsight),
+        lambda: ValueGuidedDiffusion(model, hindsight),
+        lambda: Guided(model)(hindsight, 0),
+    ):
+        with pytest.raises(ConfigurationError, match=r"The GCBC sees 4 columns of state and goal, .* hold 2: fit"):
+            refuse()
+    with pytest.raises(ConfigurationError, match="RvS cannot lead anything"):
+        PolicyGuidedDiffusion(model, fit(RvS(net=SMALL), linear(), 2, progress=False))
     with pytest.raises(ConfigurationError, match="has nothing to fit"):
         fit(led(model, critic, 1.0), linear(), 2, progress=False)
     with pytest.raises(CheckpointError, match="The guide must be a learner"):
@@ -210,6 +250,21 @@ def test_what_cannot_lead_is_refused_by_name(model, critic):
     with pytest.raises(ConfigurationError, match="cannot be led by critic and guide"):
         lead(model, {"critic": critic, "guide": critic}, Guidance())
     assert scaled(Guidance(), 7.0).schedule == Posterior(7.0)
+
+
+def test_discrete_actions_are_not_led():
+    base = linear()
+    choices = [np.arange(length) % 2 for length in base.lengths.tolist()]
+    data = from_arrays(
+        [episode.observations[""].numpy() for episode in base],
+        choices,
+        [episode.rewards.numpy() for episode in base],
+        observation_space=base.observation_space,
+        action_space=gym.spaces.Discrete(2),
+    )
+    model, policy = (fit(part, data, 2, progress=False) for part in (METHODS["trajectory-mlp"](), BC(net=SMALL)))
+    with pytest.raises(ConfigurationError, match="discrete actions have no gradient"):
+        PolicyGuidedDiffusion(model, policy)
 
 
 def test_renoising_varies_a_window_the_more_the_further_it_goes(model):
@@ -241,6 +296,28 @@ def test_an_amplified_return_raises_rewards(model):
     assert reward(2.0) > reward(1.0) + 0.05
 
 
+def test_renoising_goes_on_with_the_data_that_it_began_with(model, tmp_path, monkeypatch):
+    """Or begins anew, where these were overwritten while it was interrupted."""
+    plan, whole = Plan(4, block_size=2), GTA.synthesize
+
+    def interrupted(self, block: Block, *rest, **settings):
+        if block.index == 1:
+            raise InterruptionError
+        return whole(self, block, *rest, **settings)
+
+    def made(name: str):
+        synthesize(GTA(model, "toy/real-v0", level=0.1, root=str(tmp_path)), name, plan, root=tmp_path, progress=False)
+        return load_data(name, tmp_path)
+
+    save_data(linear(20, seed=1), "toy/real-v0", root=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(GTA, "synthesize", interrupted)
+        with pytest.raises(InterruptionError):
+            made("toy/varied-v0")
+    save_data(linear(20, seed=2), "toy/real-v0", root=tmp_path, overwrite=True)
+    assert_close(made("toy/varied-v0"), made("toy/again-v0"))
+
+
 def test_renoising_is_stored_by_the_id_of_its_data(model, tmp_path):
     save_data(linear(40), "toy/linear-v0", root=tmp_path)
     method = GTA(model, "toy/linear-v0", root=str(tmp_path))
@@ -250,6 +327,9 @@ def test_renoising_is_stored_by_the_id_of_its_data(model, tmp_path):
         save(GTA(model, linear()), tmp_path / "memory.ckpt")
     with pytest.raises(ConfigurationError, match="above 0"):
         GTA(model, "toy/linear-v0", level=0.0)
+    free = fit(WINDOWS(net=partial(WindowMLP, width=16, layers=1), return_dropout=1.0), linear(), 2, progress=False)
+    with pytest.raises(ConfigurationError, match=r"nothing of the returns .* return_dropout of 1 withheld"):
+        GTA(free, linear())
     with pytest.raises(ConfigurationError, match="as long as a window"):
         method.synthesize(Block(0, 0, 2), length=3)
     assert math.isfinite(float(np.mean(method.synthesize(Block(0, 0, 2)).rewards.numpy())))

@@ -68,10 +68,19 @@ def test_without_a_goal_it_is_free_or_refuses(model, player):
             play.synthesize(Block(0, 0, 3))
 
 
-def test_goals_that_were_desired_are_followed():
+def test_goals_that_were_desired_or_asked_for_are_followed_and_those_of_the_data():
     data = walks()
-    play = ImaginedPlay(quickly(WORLD_MODEL(), data), quickly(BESO(net=NET, goal_dropout=0.0), data), horizon=4)
-    assert sample(play, 3, seed=0).num_transitions > 0
+    world = quickly(WORLD_MODEL(), data)
+    play = ImaginedPlay(world, quickly(BESO(net=NET, goal_dropout=0.0), data), horizon=4)
+    desired = {tuple(goal) for goal in world.start_goals.tolist()}
+    made = play.synthesize(Block(0, 0, 3)).observations["desired_goal"].float()
+    assert {tuple(goal) for goal in made.tolist()} <= desired
+    goal = torch.tensor([[0.5, 1.0], [-0.5, 1.0], [2.0, 0.0]])
+    made = play.synthesize(Block(0, 0, 3), Conditions(goal=goal))
+    assert torch.equal(made.observations["desired_goal"].float(), goal.repeat_interleave(made.lengths + 1, 0))
+    free = ImaginedPlay(world, quickly(BESO(net=NET, goal_length=0), data), horizon=4).synthesize(Block(0, 0, 3))
+    ends = free.observations["achieved_goal"][free.observation_starts + free.lengths]
+    assert torch.equal(free.observations["desired_goal"][free.observation_starts], ends)
 
 
 def test_blocks_do_not_depend_on_the_batch_and_survive_a_checkpoint(model, player, tmp_path):

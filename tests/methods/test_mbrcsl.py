@@ -197,8 +197,13 @@ def test_a_constant_column_stays_what_it_is():
 def test_goals_that_were_desired_go_along():
     data = walks()
     data = replace(data, rewards=data.observations["observation"][data.observation_rows, 0].clone())
-    parts = [fit(part, data, 5, progress=False) for part in (WORLD_MODEL(), BEHAVIOUR())]
-    assert len(MBRCSL(*parts, data, wave=16, **EVERYTHING).synthesize(Block(0, 0, 5))) == 5
+    behaviour = BESO(net=BEHAVIOUR.keywords["net"], history=1, chunk=1, goal_dropout=0.0)
+    parts = [fit(part, data, 5, progress=False) for part in (WORLD_MODEL(), behaviour)]
+    made = MBRCSL(*parts, data, wave=16, **EVERYTHING).synthesize(Block(0, 0, 5))
+    starts, goals = (made.observations[name][made.observation_starts] for name in ("observation", "desired_goal"))
+    for start, goal in zip(starts, goals, strict=True):
+        row = (data.observations["observation"].float() == start.float()).all(1).nonzero()[0, 0]
+        assert torch.equal(data.observations["desired_goal"][row].float(), goal.float())
 
 
 def test_bad_input_is_named(parts):
@@ -215,6 +220,9 @@ def test_bad_input_is_named(parts):
             MBRCSL(model, behaviour, linear(), **wrong)
     with pytest.raises(ConditionError, match="does not understand the condition 'start'"):
         MBRCSL(model, behaviour, linear()).synthesize(Block(0, 0, 2), Conditions(start=torch.zeros(2, 2)))
+    for length in (0, -5):
+        with pytest.raises(ConfigurationError, match=f"at least one transition, not {length}"):
+            MBRCSL(model, behaviour, linear()).synthesize(Block(0, 0, 2), length=length)
     with pytest.raises(ConfigurationError, match=r"Surpassing takes quantile.* not \{'quantil"):
         surpassing(model, {"guide": behaviour}, "toy/linear-v0", {"quantil": 1}, None)
     clone = fit(BC(net=partial(MLP, width=16)), linear(), 5, progress=False)

@@ -6,22 +6,31 @@ import numpy as np
 import pytest
 import torch
 
+from genrl.data.collect import collect
+from genrl.data.environments import make_env
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.data.policies import RandomPolicy
 from genrl.dynamics.uncertainty import largest_deviation
 from genrl.learners.bc import BC
+from genrl.learners.sac import SAC
 from genrl.methods.imagination import Imagination
 from genrl.methods.method import Block
 from genrl.methods.pessimistic_imagination import PessimisticImagination
 from genrl.methods.world_model import WorldModel
 from genrl.nets.ensemble_mlp import EnsembleMLP
 from genrl.nets.mlp import MLP
+from genrl.synthesis.generate import sample
+from genrl.synthesis.renewal import Renewal
+from genrl.synthesis.sources import Pessimistic
 from genrl.training.fit import fit
-from tests.methods.toy_methods import WORLD_MODEL, linear, walks
+from tests.methods.toy_methods import DIFFUSED, WORLD_MODEL, linear, walks
+
+SMALL = partial(MLP, width=16)
 
 
 def cloned(data: Episodes) -> BC:
-    return fit(BC(net=partial(MLP, width=16)), data, 5, progress=False, val_fraction=0.0)
+    return fit(BC(net=SMALL), data, 5, progress=False, val_fraction=0.0)
 
 
 def targets(data: Episodes) -> np.ndarray:
@@ -85,6 +94,35 @@ def test_rewards_keep_their_type_and_goals_their_place():
     made = PessimisticImagination(model, cloned(data), 3).synthesize(Block(0, 0, 4))
     assert made.rewards.dtype == data.rewards.dtype
     assert set(made.observations) == set(data.observations)
+
+
+def test_the_penalty_lowers_the_environments_own_rewards():
+    """Those of a maze are computed from its goals, in the place of the model's; in memory, on disk and in a loop."""
+    env = make_env("PointMaze_UMaze-v3")
+    data = collect("PointMaze_UMaze-v3", RandomPolicy(env.action_space), 6, 0, max_steps=12)
+    model = fit(WORLD_MODEL(), data, 5, progress=False, val_fraction=0.0)
+    policy = fit(SAC(actor_net=SMALL, critic_net=SMALL), data, 2, progress=False)
+    plain = sample(PessimisticImagination(model, policy, 3, penalty=0.0), 8)
+    made = sample(PessimisticImagination(model, policy, 3, penalty=2.0), 8)
+    seen = {name: leaf[made.observation_rows + 1].numpy() for name, leaf in plain.observations.items()}
+    own = env.unwrapped.compute_reward(seen["achieved_goal"], seen["desired_goal"], {})
+    np.testing.assert_array_equal(plain.rewards.numpy(), own)
+    np.testing.assert_allclose(made.rewards.numpy(), own - 2 * made.infos["uncertainty"].numpy(), rtol=1e-6)
+    assert (made.infos["uncertainty"] > 0).all()
+    returns = []
+    for penalty in (0.0, 1000.0):
+        loop = Renewal(Pessimistic(model, 3, penalty), every=2, transitions=20, block_size=8, progress=False)
+        fit(SAC(actor_net=SMALL, critic_net=SMALL), data, 2, progress=False, callbacks=[loop])
+        returns.append(loop.history[0]["mean_return"])
+    assert returns[0] >= 0 > returns[1]
+
+
+def test_a_model_without_members_is_refused():
+    data = linear()
+    model, policy = fit(DIFFUSED(), data, 2, progress=False), cloned(data)
+    for make in (PessimisticImagination, lambda model, policy: Pessimistic(model)(policy, 0)):
+        with pytest.raises(ConfigurationError, match=r"DiffusionWorldModel has no deviations .* fit a WorldModel"):
+            make(model, policy)
 
 
 def test_a_penalty_that_would_raise_rewards_is_refused():

@@ -1,5 +1,6 @@
 """What trajectory diffusion learns, and what it must not see."""
 
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -170,8 +171,9 @@ def test_more_steps_of_a_longer_plan_begin_alike(stitching):
 
 
 def test_lengths_that_cannot_be_are_refused(stitching):
-    with pytest.raises(ConfigurationError, match="at least one transition, not -1"):
-        stitching.synthesize(Block(0, 0, 1), length=-1)
+    for length in (0, -1):
+        with pytest.raises(ConfigurationError, match=f"at least one transition, not {length}"):
+            stitching.synthesize(Block(0, 0, 1), length=length)
     for wishes, length, reason in (
         (Conditions(goal=torch.zeros(1, 2)), 3, "'goal' is where a window of 4 transitions ends"),
         (Conditions(goal=torch.zeros(1, 2)), 8, "'goal' is where a window of 4 transitions ends"),
@@ -185,6 +187,25 @@ def test_lengths_that_cannot_be_are_refused(stitching):
     for horizon, overlap in ((0, 0), (4, 5), (4, -1)):
         with pytest.raises(ConfigurationError, match="does not fit windows"):
             TrajectoryDiffusion(horizon=horizon, overlap=overlap)
+
+
+def test_conditions_that_training_never_showed_are_refused():
+    free = fit(METHODS["trajectory-mlp"](completion=0.0, return_dropout=1.0), linear(), 2, progress=False)
+    for wishes, reason in (
+        (Conditions(returns=torch.zeros(1)), "'returns', which its return_dropout of 1 withheld"),
+        (Conditions(start=torch.zeros(1, 2)), "completion 0, .* knows nothing of the condition 'start'"),
+        (Conditions(goal=torch.zeros(1, 2)), "'goal': fit it with a higher completion"),
+        (Conditions(known=torch.zeros(1, 5, 5)), "'known'"),
+    ):
+        with pytest.raises(ConditionError, match=reason):
+            free.synthesize(Block(0, 0, 1), wishes)
+    with pytest.warns(UserWarning, match="never learned to go on from another window"):
+        free.synthesize(Block(0, 0, 1), length=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(free.synthesize(Block(0, 0, 1), length=3)) == 1
+    with pytest.raises(ConfigurationError, match=r"guidance 1\.5 leads to returns, of which a return_dropout of 1"):
+        TrajectoryDiffusion(SMALL, return_dropout=1.0, guidance=1.5)
 
 
 def test_sampling_may_be_set_anew(stitching):

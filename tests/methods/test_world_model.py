@@ -1,5 +1,6 @@
 """What a world model learns, which members it believes, what it keeps of the data, and what it refuses."""
 
+from dataclasses import replace
 from functools import partial
 
 import gymnasium as gym
@@ -17,7 +18,19 @@ from genrl.methods.world_model import WorldModel
 from genrl.nets.ensemble_mlp import EnsembleMLP
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
-from tests.methods.toy_methods import WORLD_MODEL, A, B, box, equal_weights, line, linear, walks
+from tests.methods.toy_methods import (
+    DIFFUSED,
+    WORLD_MODEL,
+    A,
+    B,
+    assert_close,
+    box,
+    equal_weights,
+    imagined,
+    line,
+    linear,
+    walks,
+)
 
 LINEAR = partial(EnsembleMLP, width=1, layers=0)  # no hidden layer: the system itself
 
@@ -265,6 +278,17 @@ def test_a_checkpoint_has_everything(learned, tmp_path):
 
 
 # refusals
+
+
+def test_a_sampling_set_anew_is_the_one_that_draws_also_after_a_checkpoint(tmp_path):
+    made = imagined(linear(), DIFFUSED)
+    before = made.synthesize(Block(0, 0, 4))
+    made.world_model.sampling = replace(made.world_model.sampling, steps=3)
+    after = made.synthesize(Block(0, 0, 4))
+    assert not torch.equal(before.observations[""], after.observations[""])
+    again = load(save(made, tmp_path / "made.ckpt"))
+    assert again.world_model.sampling.steps == 3
+    assert_close(again.synthesize(Block(0, 0, 4)), after)
 
 
 def test_it_makes_no_data_by_itself(learned):

@@ -290,6 +290,8 @@ def test_unfit_settings_are_refused(method, tmp_path):
         ({"transitions": 0}, "transitions of a Renewal"),
         ({"lifetime": 0}, "lifetime of a Renewal"),
         ({"block_size": 0}, "block_size of a Renewal"),
+        ({"batch_size": -1}, "batch_size of a Renewal must be at least 1, not -1"),
+        ({"length": 0}, "length of a Renewal"),
         ({"real_fraction": 1.1}, "from 0 to 1, not 1.1"),
         ({"real_fraction": -0.1}, "from 0 to 1, not -0.1"),
     ):

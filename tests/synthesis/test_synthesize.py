@@ -63,9 +63,11 @@ def file_bytes(root: Path) -> dict[str, str]:
 def test_a_plan_is_cut_into_blocks():
     assert PLAN.blocks() == [Block(3, 0, 4), Block(3, 1, 4), Block(3, 2, 2)]
     assert Plan(4, block_size=4).blocks() == [Block(0, 0, 4)]
-    for name in ("episodes", "block_size"):
+    for name in ("episodes", "block_size", "length", "batch_size"):
         with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, not 0"):
             Plan(**{"episodes": 1, name: 0})
+    with pytest.raises(ConfigurationError, match="seed must be at least 0, not -1"):
+        Plan(1, seed=-1)
     with pytest.raises(ConditionError, match="'start' has 3 rows for a batch of 10"):
         Plan(10, conditions=Conditions(start=torch.zeros(3, 2)))
 
