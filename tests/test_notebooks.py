@@ -29,8 +29,8 @@ SHORT = {
     ),
     "02_policy_guided_diffusion": Short(
         {"FRAGMENTS": 8, "FIT": 4, "CLONE": 4, "EPISODES": 4, "LENGTH": 14}
-        | {"LEARN": 4, "EVERY": 2, "RENEW": 2, "ATTEMPTS": 2},
-        pictures=5,
+        | {"LEARN": 4, "EVERY": 2, "RENEW": 2, "ATTEMPTS": 2, "LOOK": 2, "LOOKED": 2},
+        pictures=6,
     ),
     "03_play_policies": Short(
         {"PLAY": 6, "FIT": 2, "LEARN": 2} | {"SAMPLES": 2, "ATTEMPTS": 2, "LOOK": 2, "WHOLE": 4, "EPISODES": 2},
