@@ -125,7 +125,10 @@ def _by_step(data: Episodes, rows: Tensor, horizon: int) -> Sequence[Tensor]:
 
 
 def _tried(data: Episodes) -> int | None:
-    """Rollouts up to the last that was kept, block by block: numbers rise within a block of MBRCSL."""
+    """Rollouts up to the last that was kept, block by block: numbers rise within a block of MBRCSL.
+
+    Two blocks of which the second begins above where the first ended pass for one, as only tiny blocks do.
+    """
     if "rollout" not in data.infos:
         return None
     numbers = data.infos["rollout"][data.transition_starts]
