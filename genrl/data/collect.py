@@ -13,8 +13,8 @@ from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
 from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
-from genrl.data.errors import ConfigurationError
 from genrl.data.policy import Policy, receive, told
+from genrl.data.ranges import require_at_least
 from genrl.data.record import Record
 
 ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
@@ -66,10 +66,8 @@ def collect(
         AlignmentError, NonFiniteError, OutOfSpaceError: the policy's actions do not fit the action space, or the
             environment's observations their space.
     """
-    least = {"episodes": (episodes, 1), "num_envs": (num_envs, 1), "max_steps": (max_steps, 1), "seed": (seed, 0)}
-    for name, (given, bound) in least.items():
-        if given is not None and given < bound:
-            raise ConfigurationError(f"{name} must be at least {bound}, not {given}.")
+    require_at_least(1, episodes=episodes, num_envs=num_envs, max_steps=max_steps)
+    require_at_least(0, seed=seed)
     if conditions is not None:
         conditions.require("collect", set(conditions.given()), batch=episodes)
     plans = [EpisodeSeeds.of(seed, index) for index in range(episodes)]

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import AlignmentError, ConfigurationError
+from genrl.data.errors import AlignmentError
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_at_least
 from genrl.evaluation.fidelity import ROUNDING
-from genrl.evaluation.recorded import elsewhere, names
+from genrl.evaluation.recorded import elsewhere, named
 from genrl.evaluation.simulators import Simulator
 
 MOST = 10_000
@@ -125,11 +126,10 @@ def dynamics_error(data: Episodes, real: Episodes, seed: int = 0, most: int = MO
     """
     if elsewhere(data.card, real.card):
         raise AlignmentError(
-            f"The data are of {' and '.join(sorted(names(data.card)))}, the real ones of"
-            f" {' and '.join(sorted(names(real.card)))}: errors can be measured by data of the same environment alone."
+            f"The data are of {named(data.card)}, the real ones of {named(real.card)}: errors can be measured by data"
+            " of the same environment alone."
         )
-    if most < 1:
-        raise ConfigurationError(f"most, the transitions looked at, must be at least 1, not {most}.")
+    require_at_least(1, most=most)
     simulator = Simulator.of(real.card if real.card.env_spec or real.card.eval_env_spec else data.card)
     scale, reward_scale = _scales(real, simulator)
     chosen = torch.randperm(data.num_transitions, generator=generator(seed, "dynamics error"))[:most].sort().values

@@ -12,7 +12,7 @@ from genrl.data.copying import Copying, copying, cross_copying
 from genrl.data.episodes import Episodes
 from genrl.evaluation import plots
 from genrl.evaluation.fidelity import fidelity
-from genrl.evaluation.recorded import elsewhere, names
+from genrl.evaluation.recorded import elsewhere, named
 from genrl.evaluation.report import Report
 
 HORIZON = 16
@@ -45,7 +45,7 @@ def quality_report(
         "values must be moved to turn one distribution into the other; 0 means that the two agree."
     )
     if elsewhere(real.card, synthetic.card):
-        report.warning(f"Of different environments: {_environments(real)}, and {_environments(synthetic)}.")
+        report.warning(f"Of different environments: {named(real.card)}, and {named(synthetic.card)}.")
     if measured is not None and (message := measured.excess()):
         report.warning(message)
     report.table(_sizes(real, synthetic), "What the two data sets hold.", ("", "real", "synthetic"))
@@ -63,10 +63,6 @@ def quality_report(
     )
     _neighbours(report, measured)
     return report.write(path)
-
-
-def _environments(data: Episodes) -> str:
-    return " and ".join(sorted(names(data.card)))
 
 
 def _trajectories(report: Report, real: Episodes, synthetic: Episodes) -> None:

@@ -17,11 +17,15 @@ def recorded_environment(card: DatasetCard | None) -> EnvSpec | None:
 
 def elsewhere(one: DatasetCard, other: DatasetCard) -> bool:
     """Whether both record environments, and have none in common whatever the versions."""
-    first, second = names(one), names(other)
+    first, second = _names(one), _names(other)
     return bool(first) and bool(second) and not first & second
 
 
-def names(card: DatasetCard) -> set[str]:
-    """Ids of the environments that a card records, without their versions."""
+def named(card: DatasetCard) -> str:
+    """The environments that a card records in words, without their versions."""
+    return " and ".join(sorted(_names(card)))
+
+
+def _names(card: DatasetCard) -> set[str]:
     specs = [spec for spec in (card.env_spec, card.eval_env_spec) if spec is not None]
     return {json.loads(spec)["id"].rsplit("-v", 1)[0] for spec in specs}

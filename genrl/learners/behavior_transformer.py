@@ -14,9 +14,9 @@ from torch import Tensor
 from genrl.data.episodes import Episodes
 from genrl.data.history import HistoryWindows
 from genrl.data.randomness import generator as stream
+from genrl.data.ranges import require_at_least
 from genrl.diffusion.noise import Noise
 from genrl.learners.kmeans import kmeans, nearest
-from genrl.learners.ranges import require_at_least
 from genrl.learners.sequence import SequenceLearner, masked_mean
 from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 from genrl.training.spec import DataSpec

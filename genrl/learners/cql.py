@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
-from genrl.learners.ranges import require_at_least
+from genrl.data.ranges import require_at_least
 from genrl.learners.sac import SAC
 from genrl.nets.mlp import MLP
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
+from genrl.data.ranges import require_at_least
 from genrl.data.return_windows import ReturnWindows
-from genrl.learners.ranges import require_at_least
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.nets.return_transformer import ReturnNet, ReturnTransformer
 from genrl.training.schedule import warmup_cosine

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from genrl.data.errors import ConfigurationError
 from genrl.data.history import HistoryWindows
 from genrl.data.policy import Policy
+from genrl.data.ranges import require_shares
 from genrl.diffusion.denoiser import Denoiser, Estimator, Prediction
 from genrl.diffusion.guidance import ClassifierFree
 from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.path import Path
 from genrl.diffusion.schedules import Schedule
-from genrl.learners.ranges import require_shares
 from genrl.learners.sequence import SequenceLearner
 from genrl.learners.sequence_policy import SequencePolicy
 from genrl.nets.policy_transformer import Observed

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least
 from genrl.data.trajectories import Trajectories
 from genrl.learners.energy import Energy, contrast, reversed_gradient
 from genrl.learners.future_conditioned import FutureConditioned, Told
 from genrl.learners.latent_future import Net
 from genrl.learners.latents import CategoricalLatent, Latent
 from genrl.learners.outcomes import AsTheyCame, OutcomeNet
-from genrl.learners.ranges import require_at_least
 from genrl.nets.mlp import MLP
 from genrl.nets.trajectories import FutureNet, HistoryNet, PooledMLP, Present
 from genrl.training.spec import DataSpec

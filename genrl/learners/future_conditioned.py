@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
+from genrl.data.ranges import require_at_least
 from genrl.data.trajectories import Trajectories, TrajectorySampler
 from genrl.learners.action_density import ActionDensity
 from genrl.learners.agent import Agent
@@ -18,7 +19,6 @@ from genrl.learners.latent_future import LatentFuture, Net
 from genrl.learners.latent_policy import LatentPolicy
 from genrl.learners.latents import Latent, Weighted
 from genrl.learners.observer import Observer
-from genrl.learners.ranges import require_at_least
 from genrl.learners.returns import Returns, require_different_returns
 from genrl.nets.trajectories import FutureNet, HistoryNet
 from genrl.training.schedule import warmup_cosine

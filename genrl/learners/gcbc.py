@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from genrl.data.batch import GoalTransitions
 from genrl.data.episodes import Episodes
 from genrl.data.goals import GoalLayout
+from genrl.data.ranges import require_at_least
 from genrl.data.samplers import GoalSampler, TransitionSampler, geometric_future, uniform_future
 from genrl.learners.cloning import Cloning
-from genrl.learners.ranges import require_at_least
 from genrl.nets.mlp import MLP
 
 

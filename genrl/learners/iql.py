@@ -16,13 +16,13 @@ from torch.distributions import Independent, Normal
 
 from genrl.data.batch import Transitions
 from genrl.data.episodes import Episodes
+from genrl.data.ranges import require_at_least, require_shares
 from genrl.data.samplers import TransitionSampler
 from genrl.data.spaces import Leaves
 from genrl.learners.actions import BoundedActions
 from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
-from genrl.learners.ranges import require_at_least, require_shares
 from genrl.learners.returns import equal_returns
 from genrl.nets.mlp import MLP
 from genrl.training.space_support import BOUNDED, SpaceSupport

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from genrl.data.history import HistoryWindows
+from genrl.data.ranges import require_at_least
 from genrl.diffusion.noise import Noise
-from genrl.learners.ranges import require_at_least
 from genrl.learners.sequence import SequenceLearner, masked_mean
 from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
 

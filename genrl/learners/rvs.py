@@ -14,8 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from genrl.data.ranges import require_at_least
 from genrl.data.return_windows import ReturnWindows
-from genrl.learners.ranges import require_at_least
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.nets.mlp import MLP
 from genrl.training.spec import DataSpec

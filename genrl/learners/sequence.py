@@ -19,11 +19,11 @@ from genrl.data.goals import GoalLayout
 from genrl.data.history import HistorySampler, HistoryWindows
 from genrl.data.normalizers import MinMax
 from genrl.data.policy import Policy
+from genrl.data.ranges import require_at_least, require_shares
 from genrl.data.samplers import geometric_future, uniform_future
 from genrl.diffusion.noise import Noise
 from genrl.learners.agent import Agent
 from genrl.learners.observer import Observer
-from genrl.learners.ranges import require_at_least, require_shares
 from genrl.learners.sequence_policy import SequencePolicy
 from genrl.nets.policy_transformer import Observed, PolicyNet
 from genrl.training.ema import EMA

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
 from genrl.data.episodes import Episodes
+from genrl.data.ranges import require_at_least, require_shares
 from genrl.data.samplers import TransitionSampler
 from genrl.data.spaces import Leaves
 from genrl.learners.actions import BoundedActions
 from genrl.learners.critics import TwinCritic, adam, follow, slow_copy, td_error, unexplained
 from genrl.learners.learner import Learner
 from genrl.learners.observer import Observer
-from genrl.learners.ranges import require_at_least, require_shares
 from genrl.nets.mlp import MLP
 from genrl.training.space_support import BOUNDED, SpaceSupport
 from genrl.training.spec import DataSpec

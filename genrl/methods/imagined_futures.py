@@ -16,6 +16,7 @@ from torch import Tensor
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Act, rollout
 from genrl.methods.imagination import Imagination
@@ -77,9 +78,7 @@ class ImaginedFutures(Imagination):
     ) -> None:
         Composite.__init__(self)  # an Imagination asks for a policy without memory
         require_same_spaces(world_model, policy)  # type: ignore[arg-type]
-        for name, number in (("horizon", horizon), ("candidates", candidates)):
-            if number < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {number}.")
+        require_at_least(1, horizon=horizon, candidates=candidates)
         self.world_model, self.policy, self.horizon = world_model, policy, horizon
         self.candidates, self.stochastic, self.disagreement = candidates, stochastic, disagreement
         self.spec = world_model.spec

@@ -23,6 +23,7 @@ from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError, NothingAcceptedError
 from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_at_least
 from genrl.data.store import load
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
@@ -80,9 +81,7 @@ class MBRCSL(ImaginedPlay):
         self.horizon = self.spec.max_length if horizon is None else horizon  # type: ignore[union-attr]
         if not 0 <= quantile <= 1:
             raise ConfigurationError(f"quantile is a share of the episodes, from 0 to 1, not {quantile}.")
-        for name, number in (("tries", tries), ("wave", wave)):
-            if number < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {number}.")
+        require_at_least(1, tries=tries, wave=wave)
         if slack < 0:
             raise ConfigurationError(f"slack is a share of the data's range, 0 or more, not {slack}.")
         self.data, self.quantile, self.margin, self.tries = data, quantile, margin, tries

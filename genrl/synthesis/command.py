@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from genrl.data.conditions import Conditions
 from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
+from genrl.data.npz import read_npz
 from genrl.methods.method import Method
 from genrl.methods.sampling import Sampling
 from genrl.methods.steered import Guidance
@@ -141,12 +141,11 @@ def _read(path: Path) -> Conditions:
         ConditionError: it is none, or an array in it has another name, no rows, or entries that are no numbers.
     """
     known = [field.name for field in fields(Conditions)]
+    if not path.exists():
+        raise ConditionError(f"There is no file {path} to read conditions from.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: torch.from_numpy(file[name]).float() for name in file.files}
-    except FileNotFoundError as error:
-        raise ConditionError(f"There is no file {path} to read conditions from.") from error
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        arrays = {name: torch.from_numpy(array).float() for name, array in read_npz(path).items()}
+    except (ValueError, TypeError) as error:
         raise ConditionError(
             f"{path} is not an npz file of arrays of numbers: write one by numpy.savez(path, start=...)."
         ) from error

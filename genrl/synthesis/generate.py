@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least
 from genrl.methods.method import Block, Method
 from genrl.synthesis.relabel import Rewards
 from genrl.training.spec import DataSpec
@@ -39,10 +40,9 @@ class Plan:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in {"episodes": 1, "seed": 0, "length": 1, "block_size": 1, "batch_size": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigurationError(f"{name} must be at least {least}, not {value}.")
+        require_at_least(1, episodes=self.episodes, length=self.length)
+        require_at_least(1, block_size=self.block_size, batch_size=self.batch_size)
+        require_at_least(0, seed=self.seed)
         if self.conditions is not None:
             self.conditions.require("synthesis", set(self.conditions.given()), self.episodes)
 

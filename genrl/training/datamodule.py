@@ -10,6 +10,7 @@ import lightning as L
 
 from genrl.data.episodes import Episodes, concatenate, split
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
+from genrl.data.ranges import require_at_least
 from genrl.data.store import load
 from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, shares
 from genrl.training.module import Trainable
@@ -51,9 +52,7 @@ class EpisodesData(L.LightningDataModule):
             raise ConfigurationError(
                 f"weights {weights} must hold one non-negative number for each of the {len(self.sources)} data sets."
             )
-        for name, count in (("batch_size", batch_size), ("batches_per_epoch", batches_per_epoch)):
-            if count < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {count}.")
+        require_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
         if not 0 <= val_fraction < 1:
             raise ConfigurationError(
                 f"val_fraction is the share of held-out episodes, from 0 to below 1, not {val_fraction}."

@@ -1,4 +1,4 @@
-"""Arguments of learners, refused by their names where they are out of range."""
+"""Arguments, refused by their names where they are out of range."""
 
 from __future__ import annotations
 
