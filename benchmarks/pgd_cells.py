@@ -38,15 +38,15 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """Normalised score of the learner in percent, and what its last synthetic data were like.
 
     The score is a mean over the last looks, a twenty-fifth of the fit apart, as that of TD3+BC is in its paper; what
-    the last one alone saw is kept beside it.
+    the last one alone saw is kept beside it. A cell's settings may ask for other ``updates`` and for more ``looks``.
     """
     (environment, learning, kind), settings = cell.environment.split("-"), dict(cell.settings)
     real = real_data(environment, kind)
     source = ARMS[cell.arm](Origin(environment, kind, cell.seed), settings)
     renewal = None if source is None else Renewal(source, RENEW, TRANSITIONS, REAL, progress=False)
-    updates = settings.get("updates", UPDATES)
+    updates, looks = settings.get("updates", UPDATES), settings.get("looks", LOOKS)
     every = updates // 25
-    curve = LearningCurve(every, EPISODES, start=updates - (LOOKS - 1) * every, num_envs=EPISODES, seed=cell.seed)
+    curve = LearningCurve(every, EPISODES, start=updates - (looks - 1) * every, num_envs=EPISODES, seed=cell.seed)
     fit(
         LEARNERS[learning](environment, cell.seed),
         real,
@@ -68,7 +68,7 @@ def guided(origin: Origin, settings: dict[str, Any]) -> Source:
     """Led by the current policy; the first set is unguided, as in the paper, for then there is no policy yet."""
     diffusion = model("diffusion", origin)
     assert isinstance(diffusion, TrajectoryDiffusion)
-    guidance = Guidance(Posterior(settings["scale"]), substeps=SUBSTEPS)
+    guidance = Guidance(Posterior(settings["scale"]), substeps=settings.get("substeps", SUBSTEPS))
     return lambda learner, generation: (
         PolicyGuidedDiffusion(diffusion, learner, guidance) if generation > 0 else diffusion
     )

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from genrl.data.errors import ConfigurationError
+
 
 class BestWeights(Callback):
     """Keeps a copy of the weights at the lowest ``val_loss`` and restores it; stops after ``patience`` looks without.
@@ -17,6 +19,9 @@ class BestWeights(Callback):
     Args:
         patience: validations without a new lowest loss before the fit stops.
         gain: share by which a loss must be lower than the last that counted, to count itself; any lower one is kept.
+
+    Raises:
+        ConfigurationError: when a fit begins that holds no episodes out.
     """
 
     def __init__(self, patience: int = 5, gain: float = 0.0) -> None:
@@ -26,7 +31,16 @@ class BestWeights(Callback):
         self.weights: dict[str, torch.Tensor] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End a resumed fit at once where it had come to its end."""
+        """End a resumed fit at once where it had come to its end.
+
+        Raises:
+            ConfigurationError: nothing is held out, so that there are no looks to compare.
+        """
+        if not sum(trainer.num_val_batches):
+            raise ConfigurationError(
+                "BestWeights compares losses on held-out episodes, and none are held out: give val_fraction above 0 and"
+                " more than one episode, or leave it out."
+            )
         if self.waited and self.waited >= self.patience:
             trainer.should_stop = True
 

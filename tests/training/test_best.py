@@ -108,3 +108,8 @@ def test_a_further_fit_takes_up_its_data_and_keeps_the_normalisers():
     assert all(torch.equal(tensor, buffers[name]) for name, tensor in module.named_buffers())
     with pytest.raises(ConfigurationError, match="was fitted to data with the observation space"):
         fit(module, walks(), 2, val_fraction=0.0, progress=False)
+
+
+def test_without_held_out_episodes_there_is_no_best():
+    with pytest.raises(ConfigurationError, match="BestWeights compares losses on held-out episodes, and none"):
+        fit(METHODS["trajectory-mlp"](), walks(8), 5, val_fraction=0.0, progress=False, callbacks=[BestWeights()])
