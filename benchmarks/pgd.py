@@ -79,6 +79,16 @@ TRIED = {"real": 6, "unguided": 26, "guided": 16, "synther": 2}
 rates, noise levels, clipping, arctanh, normalisation of ends, training lengths and samplers of the diffusion over
 windows, by the error of the dynamics and by what is cloned from its data; scales of guidance."""
 SETTINGS = {"guided": {"scale": SCALE}}
+TUNED = {
+    "unguided": [{}],
+    "guided": [
+        {"scale": 3.0},
+        {"scale": 30.0, "substeps": 8},
+        {"scale": 100.0, "substeps": 16},
+        {"scale": 0.1, "schedule": "published"},
+    ],
+}
+"""What is tried on three learners with the models of one tuning seed, judged by twice as many looks and more."""
 QUICK = {"updates": 300}
 
 BENCHMARK = Benchmark(
@@ -88,6 +98,12 @@ BENCHMARK = Benchmark(
     aggregate=aggregate,
     picture=picture,
     tried=TRIED,
+    tuning_cells=[
+        Cell(arm, PLACES[0], seed, {**settings, "looks": 13, "models": 1000})
+        for seed in range(1000, 1003)
+        for arm, tried in TUNED.items()
+        for settings in tried
+    ],
     quick_cells=[Cell("real", f"{place}-td3bc-medium_1", 0, QUICK) for place in ENVIRONMENTS],
     code=[
         "benchmarks/pgd_cells.py",

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.cells import Cell
 from benchmarks.locomotion_models import HORIZON, Origin, model, real_data
-from genrl.diffusion.guidance import Posterior
+from genrl.diffusion.guidance import Posterior, Published, Schedule
 from genrl.evaluation.learning_curve import LearningCurve
 from genrl.learners.iql import IQL
 from genrl.learners.learner import Learner
@@ -28,6 +28,7 @@ UPDATES, BATCH, RENEW, TRANSITIONS, REAL = 50_000, 256, 10_000, 100_000, 1 / 16
 SUBSTEPS, LOOKS, EPISODES = 4, 5, 10
 ALPHA = {"hopper": 2.5, "halfcheetah": 0.1}
 """Of TD3+BC: the published one, but where it fails on the real data; see ``benchmarks.pgd``."""
+SCHEDULES: dict[str, Callable[[float], Schedule]] = {"posterior": Posterior, "published": Published}
 LEARNERS: dict[str, Callable[[str, int], Learner]] = {
     "td3bc": lambda environment, seed: TD3BC(alpha=ALPHA[environment], seed=seed),
     "iql": lambda environment, seed: IQL(seed=seed),
@@ -42,7 +43,7 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     """
     (environment, learning, kind), settings = cell.environment.split("-"), dict(cell.settings)
     real = real_data(environment, kind)
-    source = ARMS[cell.arm](Origin(environment, kind, cell.seed), settings)
+    source = ARMS[cell.arm](Origin(environment, kind, settings.get("models", cell.seed)), settings)
     renewal = None if source is None else Renewal(source, RENEW, TRANSITIONS, REAL, progress=False)
     updates, looks = settings.get("updates", UPDATES), settings.get("looks", LOOKS)
     every = updates // 25
@@ -68,7 +69,8 @@ def guided(origin: Origin, settings: dict[str, Any]) -> Source:
     """Led by the current policy; the first set is unguided, as in the paper, for then there is no policy yet."""
     diffusion = model("diffusion", origin)
     assert isinstance(diffusion, TrajectoryDiffusion)
-    guidance = Guidance(Posterior(settings["scale"]), substeps=settings.get("substeps", SUBSTEPS))
+    schedule = SCHEDULES[settings.get("schedule", "posterior")]
+    guidance = Guidance(schedule(settings["scale"]), substeps=settings.get("substeps", SUBSTEPS))
     return lambda learner, generation: (
         PolicyGuidedDiffusion(diffusion, learner, guidance) if generation > 0 else diffusion
     )
