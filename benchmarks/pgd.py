@@ -18,6 +18,7 @@ Q leads away from it. There alpha is 0.1 in every arm, chosen with real data alo
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -79,7 +80,7 @@ TRIED = {"real": 6, "unguided": 26, "guided": 16, "synther": 2}
 rates, noise levels, clipping, arctanh, normalisation of ends, training lengths and samplers of the diffusion over
 windows, by the error of the dynamics and by what is cloned from its data; scales of guidance."""
 SETTINGS = {"guided": {"scale": SCALE}}
-TUNED = {
+TUNED: dict[str, list[dict[str, Any]]] = {
     "unguided": [{}],
     "guided": [
         {"scale": 3.0},

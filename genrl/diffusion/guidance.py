@@ -186,10 +186,11 @@ class Guided:
             return x0
         begin = x if self.noisy else x0
         shift, raw = torch.zeros_like(x0), torch.zeros_like(x0)
-        for _ in range(self.substeps):
-            with in_full(x.device):
-                raw = self.gradient(begin + shift)
-            shift = shift + weight / self.substeps * (unit(raw) if self.normalize else raw)
+        with in_full(x.device):
+            gradient = near(self.gradient, begin)
+            for _ in range(self.substeps):
+                raw = gradient(begin + shift)
+                shift = shift + weight / self.substeps * (unit(raw) if self.normalize else raw)
         if self.watch is not None:
             self.watch.add(t, shift, x0 - x, raw)
         return x0 + shift
@@ -233,9 +234,32 @@ def unit(gradient: Tensor) -> Tensor:
     return torch.where(norm > 0, gradient / norm, 0.0)
 
 
-def combined(parts: Sequence[tuple[float, Gradient]]) -> Gradient:
-    """The weighted sum of gradients; a negative weight leads away, as from the policy that the data came from."""
-    return lambda x: torch.stack([weight * gradient(x) for weight, gradient in parts]).sum(0)
+def near(gradient: Gradient, x: Tensor) -> Gradient:
+    """``gradient`` for points that it leads to from ``x`` (B, ...).
+
+    What hangs on entries that it never moves is computed once, where the gradient has a method ``near`` for that.
+    """
+    prepare = getattr(gradient, "near", None)
+    return gradient if prepare is None else prepare(x)
+
+
+@dataclass(frozen=True)
+class Combined:
+    """The weighted sum of gradients; a negative weight leads away, as from the policy that the data came from.
+
+    Attributes:
+        parts: weights and gradients.
+    """
+
+    parts: Sequence[tuple[float, Gradient]]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, ...) the sum at ``x``."""
+        return torch.stack([weight * gradient(x) for weight, gradient in self.parts]).sum(0)
+
+    def near(self, x: Tensor) -> Combined:
+        """The same around ``x``; none of the parts may then move what another one took for granted."""
+        return Combined([(weight, near(gradient, x)) for weight, gradient in self.parts])
 
 
 @torch.inference_mode(False)

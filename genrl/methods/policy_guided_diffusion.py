@@ -12,7 +12,7 @@ from torch import nn
 
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import leaf_spaces
-from genrl.diffusion.guidance import Gradient, combined
+from genrl.diffusion.guidance import Combined, Gradient
 from genrl.methods.method import Method
 from genrl.methods.scores import PolicyScore
 from genrl.methods.steered import Guidance, Steered
@@ -52,7 +52,7 @@ class PolicyGuidedDiffusion(Steered):
         if self.behaviour is None:
             return target
         away = PolicyScore(self.method.packing, self.behaviour, continued)
-        return combined([(1.0, target), (-self.guidance.behaviour, away)])
+        return Combined([(1.0, target), (-self.guidance.behaviour, away)])
 
 
 def require_guide(method: TrajectoryDiffusion, agent: object | None) -> None:

@@ -7,13 +7,15 @@ squashing of actions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
-from genrl.diffusion.guidance import ascend
+from genrl.diffusion.guidance import Gradient, ascend
 from genrl.methods.packing import Packing
 
 
@@ -42,15 +44,23 @@ class HasValue(Protocol):
 
 
 def log_prob(agent: object, states: Tensor, actions: Tensor) -> Tensor:
-    """(B,) log density of actions (B, A) in states (B, S + G); an agent with a mean alone counts as N(mean, 1).
+    """(B,) log density of actions (B, A) in states (B, S + G), see ``density``."""
+    return density(agent, states)(actions)
+
+
+def density(agent: object, states: Tensor) -> Callable[[Tensor], Tensor]:
+    """Log density in states (B, S + G), as a function of actions: (B, A) to (B,), differentiable.
+
+    An agent with a mean alone counts as N(mean, 1); its mean is computed once.
 
     Raises:
         ConfigurationError: the agent has neither a density nor a mean.
     """
     if isinstance(agent, HasLogProb):
-        return agent.log_prob(states, actions)
-    squared = (actions - with_mean(agent).mean(states)).square().sum(-1)
-    return -0.5 * (squared + actions.shape[-1] * math.log(2 * math.pi))
+        return partial(agent.log_prob, states)
+    with torch.no_grad():
+        mean = with_mean(agent).mean(states)
+    return lambda actions: -0.5 * ((actions - mean).square().sum(-1) + actions.shape[-1] * math.log(2 * math.pi))
 
 
 def with_mean(agent: object) -> HasMean:
@@ -88,19 +98,26 @@ class PolicyScore:
             with_mean(policy)
         self.packing, self.policy, self.acted = packing, policy, acted(continued)
 
-    @torch.inference_mode(False)
     def __call__(self, rows: Tensor) -> Tensor:
         """(B, R, D) normalised rows to the gradient (B, R, D), which leaves actions that nobody carries out."""
-        packing, rows = self.packing, rows.clone()
+        return self.near(rows)(rows)
+
+    @torch.inference_mode(False)
+    def near(self, rows: Tensor) -> Gradient:
+        """The same for rows with the states of ``rows`` (B, R, D)."""
+        packing, acted = self.packing, self.acted
         with torch.no_grad():
-            states = packing.states(rows)[:, self.acted].flatten(0, 1)  # (B T, S + G)
+            states = packing.states(rows.clone())[:, acted].flatten(0, 1)  # (B T, S + G)
+        likelihood = density(self.policy, states)
 
         def energy(columns: Tensor) -> Tensor:
-            actions = packing.actions(columns).flatten(0, 1)
-            return log_prob(self.policy, states, actions).reshape(len(rows), -1).sum(1)
+            return likelihood(packing.actions(columns).flatten(0, 1)).reshape(len(columns), -1).sum(1)
 
-        gradient = torch.zeros_like(rows)
-        gradient[:, self.acted, packing.action] = ascend(energy, rows[:, self.acted, packing.action])
+        def gradient(rows: Tensor) -> Tensor:
+            moved = torch.zeros_like(rows)
+            moved[:, acted, packing.action] = ascend(energy, rows[:, acted, packing.action])
+            return moved
+
         return gradient
 
 

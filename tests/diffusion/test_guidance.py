@@ -13,6 +13,7 @@ from benchmarks.sampler_references import Gaussian
 from genrl.diffusion.grids import karras
 from genrl.diffusion.guidance import (
     ClassifierFree,
+    Combined,
     Constant,
     Diagnostics,
     Guided,
@@ -20,7 +21,6 @@ from genrl.diffusion.guidance import (
     Posterior,
     Published,
     ascend,
-    combined,
     unit,
 )
 from genrl.diffusion.noise import BlockNoise
@@ -193,7 +193,7 @@ def lambda_of(led: Guided):
 
 
 def test_combined_gradients_may_lead_away():
-    both = combined([(1.0, lambda x: 3 * x), (-2.0, torch.ones_like)])
+    both = Combined([(1.0, lambda x: 3 * x), (-2.0, torch.ones_like)])
     x = torch.randn(4, 2)
     torch.testing.assert_close(both(x), 3 * x - 2)
 

@@ -14,7 +14,7 @@ from genrl.data.errors import CheckpointError, ConditionError, ConfigurationErro
 from genrl.data.randomness import generator
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
-from genrl.diffusion.guidance import Posterior, Published
+from genrl.diffusion.guidance import Combined, Posterior, Published, near
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
@@ -333,3 +333,24 @@ def test_renoising_is_stored_by_the_id_of_its_data(model, tmp_path):
     with pytest.raises(ConfigurationError, match="as long as a window"):
         method.synthesize(Block(0, 0, 2), length=3)
     assert math.isfinite(float(np.mean(method.synthesize(Block(0, 0, 2)).rewards.numpy())))
+
+
+def test_a_mean_is_computed_once_for_all_substeps(model, critic, monkeypatch):
+    mean, seen = TD3BC.mean, []
+    monkeypatch.setattr(TD3BC, "mean", lambda self, states: seen.append(states) or mean(self, states))
+    counts = []
+    for substeps in (1, 4):
+        seen.clear()
+        led(model, critic, 20.0, substeps=substeps).synthesize(Block(0, 0, 8))
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_gradient_near_some_rows_is_the_gradient_at_all_with_their_states(model, agent, critic):
+    packing = model.packing
+    rows, moves = torch.randn(2, 6, model.rows, packing.dim, generator=torch.Generator().manual_seed(0))
+    there = rows.clone()
+    there[..., packing.action] += moves[..., packing.action]
+    both = Combined([(2.0, PolicyScore(packing, agent)), (-1.0, PolicyScore(packing, critic))])
+    for score in (PolicyScore(packing, agent), PolicyScore(packing, critic), both):
+        assert torch.equal(near(score, rows)(there), score(there))
