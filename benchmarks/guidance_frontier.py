@@ -30,11 +30,11 @@ from benchmarks.guidance_frontier_cells import (
     CLONE_UPDATES,
     KIND,
     MEASURED,
-    SUBSTEPS,
     TARGET_UPDATES,
     WINDOWS,
     compute,
 )
+from benchmarks.guidances import SUBSTEPS
 from benchmarks.locomotion import ENVIRONMENTS
 from benchmarks.locomotion_models import CALLS, CODE, HORIZON, UPDATES
 from benchmarks.results import Results
@@ -52,6 +52,15 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
     "shuffled": [{}],
 }
 SEEDS, TUNING_SEEDS = range(5), (1000,)
+BEYOND: list[dict[str, Any]] = [
+    {"scale": 30.0, "substeps": 8},
+    {"scale": 100.0, "substeps": 16},
+    {"scale": 300.0, "substeps": 32},
+    *({"scale": scale, "schedule": "published"} for scale in (0.01, 0.03, 0.1, 0.3)),
+    *({"scale": scale, "schedule": "published", "normalize": True} for scale in (0.03, 0.1, 0.3, 1.0)),
+    *({"scale": scale, "schedule": "constant"} for scale in (0.1, 0.3, 1.0, 3.0)),
+]
+"""Stronger guidance, and other schedules of it, on the tuning seed alone."""
 
 
 def log_ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -184,6 +193,7 @@ BENCHMARK = Benchmark(
     quick_cells=[Cell(arm, place, 0, QUICK) for place in ENVIRONMENTS for arm in ("real", "shuffled")],
     code=[
         "benchmarks/guidance_frontier_cells.py",
+        "benchmarks/guidances.py",
         "benchmarks/mixtures.py",
         *CODE,
         *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion", "imagination")),
@@ -205,7 +215,10 @@ BENCHMARK = Benchmark(
         "clone_updates": CLONE_UPDATES,
         "batch": BATCH,
     },
-    tuning_cells=cells(TUNING_SEEDS),
+    tuning_cells=[
+        *cells(TUNING_SEEDS),
+        *(Cell("guided", place, seed, led) for seed in TUNING_SEEDS for place in ENVIRONMENTS for led in BEYOND),
+    ],
     tried={"guided": 2},  # one and four substeps; the scales are the frontier itself
 )
 

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.cells import Cell, artefact
+from benchmarks.guidances import guidance
 from benchmarks.locomotion_models import HORIZON, Origin, model, real_data
 from benchmarks.mixtures import Mixture, residual
 from genrl.data.episodes import Episodes
-from genrl.diffusion.guidance import Posterior
 from genrl.evaluation.dynamics_error import dynamics_error, shuffled_actions
 from genrl.evaluation.likelihood import policy_likelihood
 from genrl.learners.bc import BC
@@ -20,7 +20,6 @@ from genrl.learners.learner import Learner
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.imagination import Imagination
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
-from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.world_model import WorldModel
 from genrl.synthesis.generate import sample
@@ -29,7 +28,7 @@ from genrl.training.fit import fit
 
 KIND, BATCH = "medium_10", 256
 TARGET_UPDATES, CLONE_UPDATES = 20_000, 5_000
-WINDOWS, MEASURED, SUBSTEPS = 2_000, 10_000, 4
+WINDOWS, MEASURED = 2_000, 10_000
 
 Policy = TypeVar("Policy", bound=Learner)
 
@@ -92,11 +91,11 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
 
 
 def guided(case: Case) -> Episodes:
-    """Windows led by the target policy's score, at ``scale`` of the posterior's own strength."""
+    """Windows led by the target policy's score, at ``scale`` of the posterior's own strength or by another schedule."""
     diffusion = model("diffusion", case.origin)
     assert isinstance(diffusion, TrajectoryDiffusion)
-    guidance = Guidance(Posterior(case.settings["scale"]), substeps=SUBSTEPS)
-    return sample(PolicyGuidedDiffusion(diffusion, case.target(), guidance), WINDOWS, seed=case.origin.seed)
+    led = PolicyGuidedDiffusion(diffusion, case.target(), guidance(case.settings))
+    return sample(led, WINDOWS, seed=case.origin.seed)
 
 
 def world_model(case: Case) -> Episodes:

@@ -23,6 +23,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.cells import Cell, grid
+from benchmarks.guidances import SUBSTEPS
 from benchmarks.locomotion import ENVIRONMENTS
 from benchmarks.locomotion_models import CALLS, CODE, HORIZON
 from benchmarks.locomotion_models import UPDATES as MODEL_UPDATES
@@ -35,7 +36,6 @@ from benchmarks.pgd_cells import (
     LOOKS,
     REAL,
     RENEW,
-    SUBSTEPS,
     TRANSITIONS,
     UPDATES,
     compute,
@@ -108,6 +108,7 @@ BENCHMARK = Benchmark(
     quick_cells=[Cell("real", f"{place}-td3bc-medium_1", 0, QUICK) for place in ENVIRONMENTS],
     code=[
         "benchmarks/pgd_cells.py",
+        "benchmarks/guidances.py",
         *CODE,
         *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion", "imagination")),
         "genrl/diffusion/guidance.py",

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cells import Cell
+from benchmarks.guidances import guidance
 from benchmarks.locomotion_models import HORIZON, Origin, model, real_data
-from genrl.diffusion.guidance import Posterior, Published, Schedule
 from genrl.evaluation.learning_curve import LearningCurve
 from genrl.learners.iql import IQL
 from genrl.learners.learner import Learner
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.imagination import Imagination
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
-from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.world_model import WorldModel
 from genrl.synthesis.renewal import Renewal, Source
@@ -25,10 +24,9 @@ from genrl.synthesis.sources import Unguided
 from genrl.training.fit import fit
 
 UPDATES, BATCH, RENEW, TRANSITIONS, REAL = 50_000, 256, 10_000, 100_000, 1 / 16
-SUBSTEPS, LOOKS, EPISODES = 4, 5, 10
+LOOKS, EPISODES = 5, 10
 ALPHA = {"hopper": 2.5, "halfcheetah": 0.1}
 """Of TD3+BC: the published one, but where it fails on the real data; see ``benchmarks.pgd``."""
-SCHEDULES: dict[str, Callable[[float], Schedule]] = {"posterior": Posterior, "published": Published}
 LEARNERS: dict[str, Callable[[str, int], Learner]] = {
     "td3bc": lambda environment, seed: TD3BC(alpha=ALPHA[environment], seed=seed),
     "iql": lambda environment, seed: IQL(seed=seed),
@@ -69,11 +67,8 @@ def guided(origin: Origin, settings: dict[str, Any]) -> Source:
     """Led by the current policy; the first set is unguided, as in the paper, for then there is no policy yet."""
     diffusion = model("diffusion", origin)
     assert isinstance(diffusion, TrajectoryDiffusion)
-    schedule = SCHEDULES[settings.get("schedule", "posterior")]
-    guidance = Guidance(schedule(settings["scale"]), substeps=settings.get("substeps", SUBSTEPS))
-    return lambda learner, generation: (
-        PolicyGuidedDiffusion(diffusion, learner, guidance) if generation > 0 else diffusion
-    )
+    led = guidance(settings)
+    return lambda learner, generation: PolicyGuidedDiffusion(diffusion, learner, led) if generation > 0 else diffusion
 
 
 def as_fitted(name: str) -> Arm:
