@@ -53,12 +53,11 @@ SETTINGS: Mapping[str, list[dict[str, Any]]] = {
 }
 SEEDS, TUNING_SEEDS = range(5), (1000,)
 BEYOND: list[dict[str, Any]] = [
-    {"scale": 30.0, "substeps": 8},
-    {"scale": 100.0, "substeps": 16},
-    {"scale": 300.0, "substeps": 32},
-    *({"scale": scale, "schedule": "published"} for scale in (0.01, 0.03, 0.1, 0.3)),
+    *({"scale": scale, "substeps": None} for scale in (3.0, 10.0, 30.0, 100.0, 300.0)),
+    *({"scale": scale, "substeps": None, "schedule": "published"} for scale in (0.01, 0.03, 0.1, 0.3, 1.0)),
+    *({"scale": scale, "substeps": 1, "schedule": "published"} for scale in (0.03, 0.1, 0.3, 1.0)),
     *({"scale": scale, "schedule": "published", "normalize": True} for scale in (0.03, 0.1, 0.3, 1.0)),
-    *({"scale": scale, "schedule": "constant"} for scale in (0.1, 0.3, 1.0, 3.0)),
+    *({"scale": scale, "substeps": None, "schedule": "constant"} for scale in (0.1, 0.3, 1.0, 3.0)),
 ]
 """Stronger guidance, and other schedules of it, on the tuning seed alone."""
 

@@ -17,7 +17,10 @@ SCHEDULES: dict[str, Callable[[float], Schedule]] = {
 
 
 def guidance(settings: Mapping[str, Any]) -> Guidance:
-    """By ``scale``, and where they are given ``schedule`` (of ``SCHEDULES``), ``substeps`` and ``normalize``."""
+    """By ``scale``, and where they are given ``schedule`` (of ``SCHEDULES``), ``substeps`` and ``normalize``.
+
+    None for ``substeps`` is as many as it takes.
+    """
     schedule = SCHEDULES[settings.get("schedule", "posterior")]
     return Guidance(
         schedule(settings["scale"]),

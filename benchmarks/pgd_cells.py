@@ -12,6 +12,7 @@ from benchmarks.cells import Cell
 from benchmarks.guidances import guidance
 from benchmarks.locomotion_models import HORIZON, Origin, model, real_data
 from genrl.evaluation.learning_curve import LearningCurve
+from genrl.evaluation.likelihood import policy_likelihood
 from genrl.learners.iql import IQL
 from genrl.learners.learner import Learner
 from genrl.learners.td3bc import TD3BC
@@ -34,7 +35,7 @@ LEARNERS: dict[str, Callable[[str, int], Learner]] = {
 
 
 def compute(cell: Cell, workspace: Path) -> dict[str, float]:
-    """Normalised score of the learner in percent, and what its last synthetic data were like.
+    """Normalised score of the learner in percent, how far it went from the real actions, what its last data were like.
 
     The score is a mean over the last looks, a twenty-fifth of the fit apart, as that of TD3+BC is in its paper; what
     the last one alone saw is kept beside it. A cell's settings may ask for other ``updates`` and for more ``looks``.
@@ -46,7 +47,7 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     updates, looks = settings.get("updates", UPDATES), settings.get("looks", LOOKS)
     every = updates // 25
     curve = LearningCurve(every, EPISODES, start=updates - (looks - 1) * every, num_envs=EPISODES, seed=cell.seed)
-    fit(
+    learner = fit(
         LEARNERS[learning](environment, cell.seed),
         real,
         updates,
@@ -58,6 +59,9 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     seen = {name: np.array([look[name] for look in curve.history]) for name in ("score", "return")}
     values = {name: float(array.mean()) for name, array in seen.items()}
     values |= {"final_score": float(seen["score"][-1]), "score_std": float(seen["score"].std())}
+    distances = policy_likelihood(learner, real).squared_distances
+    assert distances is not None
+    values["distance"] = float(distances.mean())
     if renewal is not None:
         values |= {f"last_{name}": float(value) for name, value in renewal.history[-1].items()}
     return values

@@ -160,7 +160,7 @@ def led(method: TrajectoryDiffusion, task: str) -> Method:
     if task not in GUIDED:
         return method
     policy = fit(TD3BC(), noise(), 1, progress=False)
-    return PolicyGuidedDiffusion(method, policy, Guidance(Published(), noisy=GUIDED[task]))
+    return PolicyGuidedDiffusion(method, policy, Guidance(Published(), noisy=GUIDED[task], substeps=1))
 
 
 def noise(episodes: int = 100, steps: int = 100) -> Episodes:

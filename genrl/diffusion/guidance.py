@@ -26,6 +26,9 @@ from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator, Table, plain, tabulate
 from genrl.diffusion.precision import in_full
 
+MOST_SUBSTEPS = 16
+"""Of the largest size that overshoots nothing: the pull of a Gaussian is at its aim after the first of them."""
+
 Gradient = Callable[[Tensor], Tensor]
 """(B, ...) states to the direction of guidance, (B, ...): zero where nothing is to move."""
 
@@ -158,7 +161,8 @@ class Guided:
         noisy: take the gradient at the noisy state instead of the estimate.
         normalize: divide each sample's gradient by its norm; a gradient of zero stays zero.
         substeps: parts into which the shift is divided, each with a gradient of its own where the last one led: a
-            strong pull then ends at the top of E instead of beyond it.
+            strong pull then ends at the top of E instead of beyond it. By default as many as that takes where the
+            gradient has a ``curvature``, the largest -d^2 E in any entry, and one where it does not tell.
         watch: told of every call.
     """
 
@@ -170,7 +174,7 @@ class Guided:
         *,
         noisy: bool = False,
         normalize: bool = False,
-        substeps: int = 1,
+        substeps: int | None = None,
         watch: Diagnostics | None = None,
     ) -> None:
         self.denoiser, self.path, self.gradient, self.weight = denoiser, denoiser.path, gradient, weight
@@ -188,12 +192,21 @@ class Guided:
         shift, raw = torch.zeros_like(x0), torch.zeros_like(x0)
         with in_full(x.device):
             gradient = near(self.gradient, begin)
-            for _ in range(self.substeps):
+            for part in self._parts(weight):
                 raw = gradient(begin + shift)
-                shift = shift + weight / self.substeps * (unit(raw) if self.normalize else raw)
+                shift = shift + part * (unit(raw) if self.normalize else raw)
         if self.watch is not None:
             self.watch.add(t, shift, x0 - x, raw)
         return x0 + shift
+
+    def _parts(self, weight: float) -> list[float]:
+        """The weight of each substep: none leads beyond the aim of a pull that tells how sharp it is."""
+        curvature = None if self.normalize else getattr(self.gradient, "curvature", None)
+        if self.substeps is not None or not curvature:
+            count = self.substeps or 1
+            return [weight / count] * count
+        count = min(max(1, math.ceil(abs(weight) * curvature)), MOST_SUBSTEPS)
+        return [min(weight / count, 1 / curvature)] * count
 
     def tabulate(self, times: tuple[float, ...], x: Tensor, condition: Any) -> Table:
         """The same at known times, see ``genrl.diffusion.denoiser.tabulate``."""
@@ -256,6 +269,13 @@ class Combined:
     def __call__(self, x: Tensor) -> Tensor:
         """(B, ...) the sum at ``x``."""
         return torch.stack([weight * gradient(x) for weight, gradient in self.parts]).sum(0)
+
+    @property
+    def curvature(self) -> float | None:
+        """At most, where all parts tell theirs."""
+        bends = [(weight, getattr(gradient, "curvature", None)) for weight, gradient in self.parts]
+        known = [abs(weight) * bend for weight, bend in bends if bend is not None]
+        return sum(known) if len(known) == len(bends) else None
 
     def near(self, x: Tensor) -> Combined:
         """The same around ``x``; none of the parts may then move what another one took for granted."""

@@ -179,6 +179,11 @@ class IQL(Learner):
         """Differentiable mean actions (B, A) for [state, goal] columns (B, D), both in the data's units."""
         return self.actions.native(self.actor(self.observer.normalize(states)))
 
+    @property
+    def curvature(self) -> float:
+        """Largest -d^2 log pi / da^2: one over the smallest variance of an action, in the data's units."""
+        return float((self._std() * self.actions.radius).square().reciprocal().max())
+
     def log_prob(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable log density of actions (B, A) in states (B, D), both in the data's units."""
         unit = (actions - self.actions.centre) / self.actions.radius

@@ -91,12 +91,17 @@ class PolicyScore:
 
     Raises:
         ConfigurationError: the agent has neither.
+
+    Attributes:
+        curvature: the largest -d^2 log pi / da^2 over normalised actions, at the mean; None where the agent has a
+            density, but no ``curvature`` of its own.
     """
 
     def __init__(self, packing: Packing, policy: object, continued: bool = False) -> None:
         if not isinstance(policy, HasLogProb):
             with_mean(policy)
         self.packing, self.policy, self.acted = packing, policy, acted(continued)
+        self.curvature = _curvature(packing, policy)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(B, R, D) normalised rows to the gradient (B, R, D), which leaves actions that nobody carries out."""
@@ -119,6 +124,15 @@ class PolicyScore:
             return moved
 
         return gradient
+
+
+def _curvature(packing: Packing, policy: object) -> float | None:
+    own = getattr(policy, "curvature", None) if isinstance(policy, HasLogProb) else 1.0
+    if own is None:
+        return None
+    middle = packing.normalizer.shift.new_zeros(1, packing.action_codec.dim)
+    slope = ascend(lambda columns: packing.action_codec.native(columns).sum(-1), middle)  # 1, or the radius of a tanh
+    return own * float((slope * packing.normalizer.scale[packing.action]).square().max())
 
 
 class ValueScore:

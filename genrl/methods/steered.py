@@ -23,18 +23,20 @@ class Guidance(Setting):
         schedule: strength over noise levels, see ``genrl.diffusion.guidance``.
         noisy: take gradients at the noisy window instead of its denoised estimate.
         normalize: divide the gradient by its norm over the whole window.
-        substeps: gradients taken for one shift, each where the last one led; strong guidance needs more than one.
+        substeps: gradients taken for one shift, each where the last one led, for a strong pull in one step leads beyond
+            its aim. By default as many as that takes for a policy that tells how sharp it is (one with a mean alone, or
+            IQL), 16 at most; and one for any other agent, and where gradients are normalised.
         behaviour: weight of the behaviour policy, which is led away from where one is given.
     """
 
     schedule: Schedule = Posterior()  # noqa: RUF009 (frozen)
     noisy: bool = False
     normalize: bool = False
-    substeps: int = 1
+    substeps: int | None = None
     behaviour: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.substeps < 1:
+        if self.substeps is not None and self.substeps < 1:
             raise ConfigurationError(f"Guidance takes at least one substep, not {self.substeps}.")
 
 

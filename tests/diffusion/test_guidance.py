@@ -1,6 +1,7 @@
 """Guided denoisers against closed forms, and the published coefficients against the published update."""
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 from benchmarks.sampler_references import Gaussian
 from genrl.diffusion.grids import karras
 from genrl.diffusion.guidance import (
+    MOST_SUBSTEPS,
     ClassifierFree,
     Combined,
     Constant,
@@ -146,6 +148,32 @@ def test_a_strong_pull_ends_at_the_top_and_not_beyond_it_in_substeps():
     assert estimate(1).min() > 5.0  # the estimate was about 0, and the top is at 1
     torch.testing.assert_close(estimate(1000), torch.ones(SHAPE), atol=0.01, rtol=0)
     assert 0.9 < estimate(8).min() <= estimate(8).max() < 1.1
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Of a Gaussian around 1 with this precision."""
+
+    curvature: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.curvature * (1.0 - x)
+
+
+@given(st.floats(0.01, 40.0), st.floats(-4.0, 40.0))
+@settings(max_examples=30, deadline=None)
+def test_a_pull_that_tells_how_sharp_it_is_never_leads_beyond_its_aim(curvature, scale):
+    x = 80 * BlockNoise(0, 0).normal(0, (64, 3))
+    led = Guided(exact(), Pull(curvature), lambda sigma: scale)(x, torch.tensor(80.0))
+    free = exact()(x, torch.tensor(80.0))
+    left = (1.0 - led) / (1.0 - free)  # of the way to the top; the gradient flow leaves exp(-scale curvature)
+    assert left.min() > -1e-5
+    assert left.max() < 1 + 1e-5 if scale >= 0 else left.min() > 1 - 1e-5
+    if scale >= 0:
+        assert left.max() < math.exp(-min(scale * curvature, MOST_SUBSTEPS)) + 1e-5
+    both = Combined([(2.0, Pull(curvature)), (-1.0, Pull(3.0))])
+    assert both.curvature == pytest.approx(2 * curvature + 3)
+    assert Combined([(1.0, Pull(1.0)), (1.0, torch.ones_like)]).curvature is None
 
 
 def test_noisy_guidance_sees_the_noisy_state():

@@ -335,6 +335,40 @@ def test_renoising_is_stored_by_the_id_of_its_data(model, tmp_path):
     assert math.isfinite(float(np.mean(method.synthesize(Block(0, 0, 2)).rewards.numpy())))
 
 
+@pytest.mark.parametrize("name", ["td3bc", "iql"])
+def test_the_curvature_bounds_the_second_derivative_and_is_reached(model, name):
+    """By differences of the score, all over the range of the actions."""
+    agent, packing = fit(AGENTS[name](), linear(40), 20, progress=False), model.packing
+    if name == "iql":
+        agent.log_std.data.fill_(-1.0)
+    score, step = PolicyScore(packing, agent), 1e-2
+    rows = torch.randn(64, model.rows, packing.dim, generator=torch.Generator().manual_seed(0))
+    states = packing.states(rows)[:, :-1].flatten(0, 1)
+    scale, shift = packing.normalizer.scale[packing.action], packing.normalizer.shift[packing.action]
+    mean = agent.mean(states).detach().clamp(-0.999, 0.999).reshape(64, -1, 1)
+    rows[:, :-1, packing.action] = (torch.atanh(mean) - shift) / scale  # at the mean, where the curvature is defined
+    up, down = rows.clone(), rows.clone()
+    up[..., packing.action] += step
+    down[..., packing.action] -= step
+    bend = ((score(down) - score(up)) / (2 * step))[:, :-1, packing.action]
+    expected = (1 - mean**2).square() * scale**2 * (1.0 if name == "td3bc" else math.exp(2.0))
+    torch.testing.assert_close(bend, expected, atol=1e-3, rtol=1e-2)
+    assert bend.max() <= score.curvature * 1.01
+    assert score.curvature == pytest.approx(float(scale.square().max()) * (1.0 if name == "td3bc" else math.exp(2.0)))
+
+
+def test_the_published_guidance_at_full_strength_ends_at_the_policy(model, critic):
+    """One gradient a call, as the reference takes, leads far beyond it on a grid of few steps."""
+
+    def distance(**guidance) -> float:
+        led_by = PolicyGuidedDiffusion(model, critic, Guidance(Published(1.0), **guidance))
+        made = led_by.synthesize(Block(0, 0, 64))
+        wanted = critic.mean(made.observations[""][made.observation_rows])
+        return float((wanted - made.actions[""]).abs().mean())
+
+    assert distance() < 0.2 * distance(substeps=1)
+
+
 def test_a_mean_is_computed_once_for_all_substeps(model, critic, monkeypatch):
     mean, seen = TD3BC.mean, []
     monkeypatch.setattr(TD3BC, "mean", lambda self, states: seen.append(states) or mean(self, states))
