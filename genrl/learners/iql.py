@@ -186,9 +186,12 @@ class IQL(Learner):
 
     def log_prob(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable log density of actions (B, A) in states (B, D), both in the data's units."""
-        unit = (actions - self.actions.centre) / self.actions.radius
-        density = self._distribution(self.observer.normalize(states)).log_prob(unit)
-        return density - self.actions.radius.log().sum()
+        return self.density(states)(actions)
+
+    def density(self, states: Tensor) -> Callable[[Tensor], Tensor]:
+        """``log_prob`` in states (B, D) as a function of actions (B, A), for which the actor is asked once."""
+        policy, unit = self._distribution(self.observer.normalize(states)), self.actions
+        return lambda actions: policy.log_prob((actions - unit.centre) / unit.radius) - unit.radius.log().sum()
 
     def _distribution(self, observations: Tensor) -> Independent:
         return Independent(Normal(self.actor(observations), self._std(), validate_args=False), 1, validate_args=False)

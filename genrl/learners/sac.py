@@ -164,8 +164,12 @@ class SAC(Learner):
 
     def log_prob(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable log density of actions (B, A) in states (B, D), both in the data's units."""
+        return self.density(states)(actions)
+
+    def density(self, states: Tensor) -> Callable[[Tensor], Tensor]:
+        """``log_prob`` in states (B, D) as a function of actions (B, A), for which the actor is asked once."""
         policy = SquashedGaussian(self(self.observer.normalize(states)))
-        return policy.log_prob(self._unit(actions)) - self.actions.radius.log().sum()
+        return lambda actions: policy.log_prob(self._unit(actions)) - self.actions.radius.log().sum()
 
     def _unit(self, actions: Tensor) -> Tensor:
         """(B, A) in the space's own units to [-1, 1]."""

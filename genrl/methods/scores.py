@@ -36,6 +36,14 @@ class HasLogProb(Protocol):
 
 
 @runtime_checkable
+class HasDensity(Protocol):
+    """An agent with a density over actions that it can give for states alone."""
+
+    def density(self, states: Tensor) -> Callable[[Tensor], Tensor]:
+        """(B, S + G) states to the function from actions (B, A) to log densities (B,)."""
+
+
+@runtime_checkable
 class HasValue(Protocol):
     """An agent with an action value."""
 
@@ -48,18 +56,21 @@ def log_prob(agent: object, states: Tensor, actions: Tensor) -> Tensor:
     return density(agent, states)(actions)
 
 
+@torch.no_grad()
 def density(agent: object, states: Tensor) -> Callable[[Tensor], Tensor]:
-    """Log density in states (B, S + G), as a function of actions: (B, A) to (B,), differentiable.
+    """Log density in states (B, S + G), as a function of actions: (B, A) to (B,), differentiable by these.
 
-    An agent with a mean alone counts as N(mean, 1); its mean is computed once.
+    An agent with a mean alone counts as N(mean, 1). What hangs on the states is computed once, but for an agent that
+    has nothing but ``log_prob``.
 
     Raises:
         ConfigurationError: the agent has neither a density nor a mean.
     """
+    if isinstance(agent, HasDensity):
+        return agent.density(states)
     if isinstance(agent, HasLogProb):
         return partial(agent.log_prob, states)
-    with torch.no_grad():
-        mean = with_mean(agent).mean(states)
+    mean = with_mean(agent).mean(states)
     return lambda actions: -0.5 * ((actions - mean).square().sum(-1) + actions.shape[-1] * math.log(2 * math.pi))
 
 

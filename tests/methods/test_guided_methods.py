@@ -369,14 +369,15 @@ def test_the_published_guidance_at_full_strength_ends_at_the_policy(model, criti
     assert distance() < 0.2 * distance(substeps=1)
 
 
-def test_a_mean_is_computed_once_for_all_substeps(model, critic, monkeypatch):
-    mean, seen = TD3BC.mean, []
-    monkeypatch.setattr(TD3BC, "mean", lambda self, states: seen.append(states) or mean(self, states))
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_actor_is_asked_once_for_all_substeps(model, name):
+    led_by, asked = fit(AGENTS[name](), linear(40), 2, progress=False), []
+    led_by.actor.register_forward_hook(lambda *_: asked.append(None))
     counts = []
     for substeps in (1, 4):
-        seen.clear()
-        led(model, critic, 20.0, substeps=substeps).synthesize(Block(0, 0, 8))
-        counts.append(len(seen))
+        asked.clear()
+        led(model, led_by, 20.0, substeps=substeps).synthesize(Block(0, 0, 8))
+        counts.append(len(asked))
     assert counts[0] == counts[1] > 0
 
 
