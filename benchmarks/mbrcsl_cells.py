@@ -149,7 +149,7 @@ CODE = [
     *files("genrl/learners", "rvs", "decision_transformer"),
     *files("genrl/learners", "cloning", "bc", "percent_bc", "critics", "td3bc", "iql", "squashed", "sac", "cql"),
     *files("genrl/nets", "mlp", "return_transformer"),
-    *files("genrl/methods", "pessimistic_imagination"),
+    *files("genrl/methods", "pessimistic_imagination", "imagination"),
     *files("genrl/dynamics", "uncertainty"),
     *files("genrl/synthesis", "renewal"),
     *files("genrl/evaluation", "replay"),

@@ -76,7 +76,7 @@ ROLLOUTS = (
     WORLD
     + BEHAVIOUR
     + Needs(
-        files("genrl/methods", "mbrcsl", "imagined_play", "imagination") + files("genrl/dynamics", "rollout", "within"),
+        files("genrl/methods", "mbrcsl", "imagined_play", "imagined") + files("genrl/dynamics", "rollout", "within"),
         ["margin", "kept", "quantile", "tries", "wave"],
     )
 )

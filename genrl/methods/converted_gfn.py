@@ -139,9 +139,9 @@ def drawn(
     refuse_length(length)
     noise = BlockNoise(block.seed, block.index)
     parts = []
-    for first in range(0, block.size, batch_size or block.size):
-        rows = min(batch_size or block.size, block.size - first)
-        parts.append(sample(game.env, policy, rows, draw=BlockDraw(noise.part(first), rows)))
+    for part in block.parts(batch_size):
+        rows = part.stop - part.start
+        parts.append(sample(game.env, policy, rows, draw=BlockDraw(noise.part(part.start), rows)))
     return episodes_of(game, spec, parts, policy)
 
 

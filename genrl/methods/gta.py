@@ -100,9 +100,8 @@ class GTA(Composite):
             )
         stream = generator(block.seed, "windows", block.index)
         index = torch.randint(len(self.windows), (block.size,), generator=stream)
-        noise, size = BlockNoise(block.seed, block.index), batch_size or block.size
-        parts = [self._vary(index[first : first + size], noise.part(first)) for first in range(0, block.size, size)]
-        return concatenate(parts)
+        noise = BlockNoise(block.seed, block.index)
+        return concatenate([self._vary(index[part], noise.part(part.start)) for part in block.parts(batch_size)])
 
     def _vary(self, index: torch.Tensor, noise: BlockNoise) -> Episodes:
         """The windows at ``index`` (B,), renoised and denoised."""

@@ -5,8 +5,6 @@ The same in an environment is ``genrl.collect`` with the learner's policy, and l
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,15 +12,9 @@ import torch
 from torch import Tensor
 
 from genrl.data.conditions import Conditions
-from genrl.data.episodes import Episodes, concatenate
-from genrl.data.errors import ConfigurationError
 from genrl.data.ranges import require_at_least
-from genrl.diffusion.noise import BlockNoise
-from genrl.dynamics.rollout import Act, rollout
-from genrl.methods.imagination import Imagination
+from genrl.methods.imagined import Imagined
 from genrl.methods.imagined_play import seeds_of
-from genrl.methods.method import Block, Composite
-from genrl.methods.policy_guided_diffusion import require_same_spaces
 from genrl.methods.world_model import WorldModel
 
 
@@ -48,8 +40,12 @@ class Foreseer(Protocol):
         """The learner as a policy with a memory."""
 
 
-class ImaginedFutures(Imagination):
+class ImaginedFutures(Imagined):
     """Rollouts in a world model, from real states, of a policy that follows a latent future from each.
+
+    ``conditions.latent`` (B, Z) are followed instead of latents of the prior. Infos of a transition are the ``latent``
+    that is followed, and the return to the end of an episode that its value promised where it was chosen
+    (``predicted_value``).
 
     Args:
         world_model: fitted.
@@ -58,14 +54,13 @@ class ImaginedFutures(Imagination):
         candidates: latents drawn from the prior at a time, of which the one with the highest value is followed; with 1,
             the futures of the episodes are as diverse as those of the data.
         stochastic: draw actions; else take the most likely ones.
-        disagreement: see ``Imagination``.
+        disagreement: see ``Imagined``.
 
     Raises:
         ConfigurationError: a part was never fitted, they were fitted to other spaces, or a number is out of range.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "latent"})
-    policy: Any  # a Foreseer
 
     def __init__(
         self,
@@ -76,77 +71,44 @@ class ImaginedFutures(Imagination):
         stochastic: bool = True,
         disagreement: bool = True,
     ) -> None:
-        Composite.__init__(self)  # an Imagination asks for a policy without memory
-        require_same_spaces(world_model, policy)  # type: ignore[arg-type]
-        require_at_least(1, horizon=horizon, candidates=candidates)
-        self.world_model, self.policy, self.horizon = world_model, policy, horizon
-        self.candidates, self.stochastic, self.disagreement = candidates, stochastic, disagreement
-        self.spec = world_model.spec
+        super().__init__()
+        self.adopt(world_model, policy, horizon, disagreement)
+        require_at_least(1, candidates=candidates)
+        self.candidates, self.stochastic = candidates, stochastic
 
-    @torch.no_grad()
-    def synthesize(
-        self,
-        block: Block,
-        conditions: Conditions | None = None,
-        *,
-        length: int | None = None,
-        batch_size: int | None = None,
-    ) -> Episodes:
-        """Rollouts of at most ``length`` transitions, each from a real state or from ``conditions.start`` (B, S).
-
-        ``conditions.latent`` (B, Z) are followed instead of latents of the prior. Infos of a transition are the
-        ``latent`` that is followed, the return to the end of an episode that its value promised where it was chosen
-        (``predicted_value``), and how far the members of the ensemble were apart (``disagreement``, where kept).
-
-        Raises:
-            ConditionError: an unknown condition or a wrong shape.
-            ConfigurationError: a length below one, or not one rollout takes a single step.
-        """
-        conditions = conditions or Conditions()
-        conditions.require(type(self).__name__, set(self.understands), block.size)
-        if length is not None and length < 1:
-            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
-        states, goals = self._starts(block, conditions)
-        noise, parts, model = BlockNoise(block.seed, block.index), [], self.world_model
-        dynamics = model.dynamics(self.disagreement)
-        for first in range(0, block.size, batch_size or block.size):
-            part = slice(first, first + (batch_size or block.size))
-            told: list[dict[str, np.ndarray]] = []
-            wished = None if conditions.latent is None else conditions.latent[part]
-            act = self._following(goals[part], wished, told)
-            bounds = (model.low, model.high)
-            made = rollout(dynamics, act, states[part], length or self.horizon, noise.part(first), bounds)
-            if message := made.divergence(first):
-                warnings.warn(f"{message}; fit the world model longer or shorten the rollouts.", stacklevel=2)
-            parts.append(_beside(self._episodes(made, goals[part]), told, made.lengths.cpu()))
-        kept = [part for part in parts if len(part)]
-        if not kept:
-            raise ConfigurationError("Not one rollout took a step inside the range of the data: fit the model longer.")
-        return concatenate(kept)
-
-    def _following(self, goals: Tensor, latent: Tensor | None, told: list[dict[str, np.ndarray]]) -> Act:
-        """The policy as a function from columns to columns, with a memory for each row of goals (B, G).
-
-        What it tells of each step is appended to ``told``.
-        """
-        memory: Memory = self.policy.policy(candidates=self.candidates)
-
-        def act(states: Tensor, noise: Tensor) -> Tensor:
-            if not told:
-                memory.reset(np.ones(len(goals), bool), seeds_of(noise))
-            seen = self.policy.observer.normalize(torch.cat((states, goals), dim=-1))
-            columns = memory.respond(seen, latent, deterministic=not self.stochastic)
-            told.append(memory.infos())
-            return columns
-
-        return act
+    def acting(self, goals: Tensor, conditions: Conditions) -> Following:
+        """The policy with a memory for each row of goals (B, G), and what it follows as infos of each transition."""
+        return Following(self.policy, goals, conditions.latent, self.candidates, self.stochastic)
 
 
-def _beside(episodes: Episodes, told: list[dict[str, np.ndarray]], lengths: Tensor) -> Episodes:
-    """Episodes with what the policy told of each step beside it, in (B,) rollouts of so many steps."""
-    taken = torch.arange(len(told)) < lengths[:, None]  # (B, T)
-    infos = {
-        name: torch.from_numpy(np.stack([step[name] for step in told], axis=1))[taken]  # (B, T, ...) to (N, ...)
-        for name in told[0]
-    }
-    return replace(episodes, infos={**episodes.infos, **infos})
+class Following:
+    """A policy of latent futures as a function from columns to columns, that remembers what it told of each step.
+
+    Args:
+        policy: a fitted learner of latent futures.
+        goals: (B, G) of the rows.
+        latent: (B, Z) to follow; drawn from the prior where None.
+        candidates, stochastic: see ``ImaginedFutures``.
+    """
+
+    def __init__(
+        self, policy: Foreseer, goals: Tensor, latent: Tensor | None, candidates: int, stochastic: bool
+    ) -> None:
+        self.goals, self.latent, self.stochastic = goals, latent, stochastic
+        self.observer, self.told = policy.observer, list[dict[str, np.ndarray]]()
+        self.memory: Memory = policy.policy(candidates=candidates)
+
+    def __call__(self, states: Tensor, noise: Tensor) -> Tensor:
+        """(B, S), (B, A) to (B, A), see ``genrl.dynamics.rollout.Act``."""
+        if not self.told:
+            self.memory.reset(np.ones(len(self.goals), bool), seeds_of(noise))
+        seen = self.observer.normalize(torch.cat((states, self.goals), dim=-1))
+        columns = self.memory.respond(seen, self.latent, deterministic=not self.stochastic)
+        self.told.append(self.memory.infos())
+        return columns
+
+    def infos(self, lengths: Tensor) -> dict[str, Tensor]:
+        """What was told of the first steps of each row, so many of them (B,), one after the other."""
+        taken = torch.arange(len(self.told)) < lengths[:, None]  # (B, T)
+        steps = {name: np.stack([step[name] for step in self.told], axis=1) for name in self.told[0]}  # (B, T, ...)
+        return {name: torch.from_numpy(values)[taken] for name, values in steps.items()}  # (N, ...)

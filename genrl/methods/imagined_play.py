@@ -14,11 +14,10 @@ from torch import Tensor
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
-from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.data.errors import ConditionError
 from genrl.dynamics.rollout import Act, Rollout
-from genrl.methods.imagination import Imagination
-from genrl.methods.method import Block, Composite
-from genrl.methods.policy_guided_diffusion import require_same_spaces
+from genrl.methods.imagined import Imagined
+from genrl.methods.method import Block
 from genrl.methods.world_model import WorldModel
 
 
@@ -45,7 +44,7 @@ class Player(Protocol):
         """The learner as a policy with a memory."""
 
 
-class ImaginedPlay(Imagination):
+class ImaginedPlay(Imagined):
     """Rollouts of a policy over windows in a world model, from real states.
 
     Goals are those that were desired at the real states or ``conditions.goal``; without either, the policy is free.
@@ -55,14 +54,13 @@ class ImaginedPlay(Imagination):
         policy: a fitted learner over windows for the same spaces.
         horizon: transitions in an episode, fewer where the model ends it.
         execute: actions of a chunk carried out before the next plan; all by default.
-        disagreement: see ``Imagination``.
+        disagreement: see ``Imagined``.
 
     Raises:
         ConfigurationError: a part was never fitted, or they were fitted to other spaces.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal"})
-    policy: Any  # a Player
 
     def __init__(
         self,
@@ -72,16 +70,13 @@ class ImaginedPlay(Imagination):
         execute: int | None = None,
         disagreement: bool = True,
     ) -> None:
-        Composite.__init__(self)  # an Imagination asks for a policy without memory
-        require_same_spaces(world_model, policy)  # type: ignore[arg-type]
-        if horizon < 1:
-            raise ConfigurationError(f"An episode has at least one transition, not {horizon}.")
-        self.world_model, self.policy, self.horizon, self.execute = world_model, policy, horizon, execute
-        self.disagreement, self.spec = disagreement, world_model.spec
+        super().__init__()
+        self.adopt(world_model, policy, horizon, disagreement)
+        self.execute = execute
 
-    def _starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:
+    def starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:
         """(B, S) states to start from, and the (B, G) goals that were desired there or are asked for."""
-        states, goals = super()._starts(block, conditions)
+        states, goals = super().starts(block, conditions)
         if conditions.goal is not None:
             if conditions.goal.shape != (block.size, self.policy.observer.goal.dim):
                 raise ConditionError(
@@ -91,7 +86,7 @@ class ImaginedPlay(Imagination):
             goals = conditions.goal.to(states)
         return states, goals
 
-    def _act(self, goals: Tensor) -> Act:
+    def acting(self, goals: Tensor, conditions: Conditions) -> Act:
         """The policy as a function from columns to columns, with a memory for each row of goals (B, G)."""
         player, codec, count = self.policy, self.world_model.columns.action_codec, len(goals)
         memory: Memory = player.policy(self.execute, together=count)
@@ -108,9 +103,9 @@ class ImaginedPlay(Imagination):
 
         return act
 
-    def _episodes(self, made: Rollout, goals: Tensor | None) -> Episodes:
+    def episodes(self, made: Rollout, goals: Tensor | None) -> Episodes:
         """As ever; a policy without goals pursued none."""
-        return super()._episodes(made, goals if self.policy.goal_length else None)
+        return super().episodes(made, goals if self.policy.goal_length else None)
 
     def _wished(self, goals: Tensor) -> Tensor:
         """(B, L, G) standardised goals, L of them alike; NaN where there are none."""

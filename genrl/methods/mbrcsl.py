@@ -29,7 +29,7 @@ from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
 from genrl.dynamics.within import Within
 from genrl.methods.imagined_play import ImaginedPlay, Player
-from genrl.methods.method import Block
+from genrl.methods.method import Block, require_length
 from genrl.methods.world_model import WorldModel
 
 NUMBERS = 1 << 32
@@ -54,7 +54,7 @@ class MBRCSL(ImaginedPlay):
         slack: how far beyond the range of the data a next state is moved back from, as a share of that range; a rollout
             that goes further is cut off and thrown away, see ``Within``.
         wave: rollouts made at once, part of what a block is.
-        disagreement: see ``Imagination``.
+        disagreement: see ``Imagined``.
         root: folder of the data set; Minari's own by default.
 
     Raises:
@@ -159,11 +159,10 @@ class MBRCSL(ImaginedPlay):
         """
         (conditions or Conditions()).require(type(self).__name__, set(self.understands), block.size)
         horizon = self.horizon if length is None else length
-        if horizon < 1:
-            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
+        require_length(horizon)
         kept: list[Episodes] = []
         missing, tried, cut, best = block.size, 0, 0, -torch.inf
-        for made, goals in self._rollouts(block, horizon, batch_size or self.wave):
+        for made, goals in self._rollouts(block, horizon, batch_size):
             returns = predicted_returns(made)  # (B,)
             good = (returns > self.threshold).nonzero().flatten()[:missing]
             if len(good):
@@ -175,22 +174,22 @@ class MBRCSL(ImaginedPlay):
         self._tell(tried, cut, block.size - missing, block.size, best)
         return concatenate(kept)
 
-    def _rollouts(self, block: Block, horizon: int, batch_size: int) -> Iterator[tuple[Rollout, Tensor]]:
-        """All rollouts that the block may take, in order, at most ``batch_size`` at once, and their goals (B, G)."""
+    def _rollouts(self, block: Block, horizon: int, batch_size: int | None) -> Iterator[tuple[Rollout, Tensor]]:
+        """All rollouts that the block may take, in order, ``batch_size`` of a wave at once, and their goals (B, G)."""
         most = self.tries * block.size
         states, goals = (rows.to(self.world_model.low) for rows in self.beginnings)
-        for wave, begun in enumerate(range(0, most, self.wave)):
-            index = block.index * NUMBERS + wave
-            size, noise = min(self.wave, most - begun), BlockNoise(block.seed, index)
-            drawn = torch.randint(len(states), (size,), generator=generator(block.seed, "begin", index))
-            for first in range(0, size, batch_size):
-                rows = drawn[first : first + batch_size]
-                act, draws = self._act(goals[rows]), noise.part(first)
+        for number, begun in enumerate(range(0, most, self.wave)):
+            wave = Block(block.seed, block.index * NUMBERS + number, min(self.wave, most - begun))
+            drawn = torch.randint(len(states), (wave.size,), generator=generator(wave.seed, "begin", wave.index))
+            noise = BlockNoise(wave.seed, wave.index)
+            for part in wave.parts(batch_size):
+                rows = drawn[part]
+                act, draws = self.acting(goals[rows], Conditions()), noise.part(part.start)
                 yield rollout(self.dynamics, act, states[rows], horizon, draws, self.dynamics.bounds), goals[rows]
 
     def _numbered(self, made: Rollout, goals: Tensor, numbers: Tensor) -> Episodes:
         """Rollouts towards ``goals`` (B, G) as episodes that know their ``numbers`` (B,)."""
-        episodes = self._episodes(made, goals)
+        episodes = self.episodes(made, goals)
         return replace(episodes, infos=episodes.infos | {"rollout": numbers.cpu().repeat_interleave(episodes.lengths)})
 
     def _tell(self, tried: int, cut: int, accepted: int, wanted: int, best: float) -> None:

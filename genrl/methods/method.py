@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -10,6 +11,7 @@ from typing import ClassVar, NoReturn
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least
 from genrl.training.batches import Sampler
 from genrl.training.module import Trainable
 from genrl.training.spec import DataSpec
@@ -22,6 +24,26 @@ class Block:
     seed: int
     index: int
     size: int
+
+    def parts(self, batch_size: int | None = None) -> Iterator[slice]:
+        """The rows of the block, so many of them (all by default) at once.
+
+        Raises:
+            ConfigurationError: a batch size below one.
+        """
+        require_at_least(1, batch_size=batch_size)
+        size = batch_size or self.size
+        return (slice(first, min(first + size, self.size)) for first in range(0, self.size, size))
+
+
+def require_length(length: int | None) -> None:
+    """Refuse episodes without a transition.
+
+    Raises:
+        ConfigurationError: ``length`` is below one.
+    """
+    if length is not None and length < 1:
+        raise ConfigurationError(f"An episode has at least one transition, not {length}.")
 
 
 class Method(Trainable):

@@ -233,9 +233,9 @@ class OCGFN(Method):
         outcomes = self._outcomes(block, conditions.outcome)
         noise = BlockNoise(block.seed, block.index)
         parts = []
-        for first in range(0, block.size, batch_size or block.size):
-            wanted = outcomes[first : first + (batch_size or block.size)]
-            parts.append(self.asked(wanted, draw=BlockDraw(noise.part(first), len(wanted))))
+        for part in block.parts(batch_size):
+            wanted = outcomes[part]
+            parts.append(self.asked(wanted, draw=BlockDraw(noise.part(part.start), len(wanted))))
         assert self.spec is not None
         policy: Any = self.balance.pf
         return episodes_of(self.game, self.spec, parts, policy, outcomes)

@@ -26,7 +26,7 @@ from genrl.dynamics.pursuit import Controller, PointMass, Waypoints, pursue
 from genrl.dynamics.rollout import Rollout
 from genrl.gflownets.sampler import BlockDraw, terminal
 from genrl.gflownets.walks import NOTHING, Walks
-from genrl.methods.method import Block, Composite
+from genrl.methods.method import Block, Composite, require_length
 from genrl.methods.ocgfn import OCGFN
 from genrl.methods.policy_guided_diffusion import require_same_spaces
 from genrl.methods.tokens import Tokens
@@ -140,18 +140,16 @@ class OutcomePlans(Composite):
         """
         conditions = conditions or Conditions()
         conditions.require(type(self).__name__, set(self.understands), block.size)
-        if length is not None and length < 1:
-            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
+        require_length(length)
         outcomes = self.outcomes(block, conditions)
         self._require_possible(conditions.start)
         noise, parts = BlockNoise(block.seed, block.index), []
-        for first in range(0, block.size, batch_size or block.size):
-            part = slice(first, first + (batch_size or block.size))
-            plans = self.plan(outcomes[part], noise.part(first))
+        for part in block.parts(batch_size):
+            plans = self.plan(outcomes[part], noise.part(part.start))
             starts = None if conditions.start is None else conditions.start[part]
             goals = None if conditions.goal is None else conditions.goal[part]
-            made = self._followed(plans, starts, goals, length, noise.part(first))
-            if told := made.divergence(first):
+            made = self._followed(plans, starts, goals, length, noise.part(part.start))
+            if told := made.divergence(part.start):
                 warnings.warn(f"{told}; fit the world model longer or shorten the episodes.", stacklevel=2)
             parts.append(self._lived(made, plans, outcomes[part], goals))
         parts = [part for part in parts if len(part)]

@@ -36,7 +36,7 @@ from genrl.diffusion.samplers import euler
 from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.methods.copying import CopyingCheck
 from genrl.methods.known import CompletionNet, Given, draw_patterns, joined, without_returns
-from genrl.methods.method import Block, Method
+from genrl.methods.method import Block, Method, require_length
 from genrl.methods.packing import OBSERVED, Packing
 from genrl.methods.sampling import Sampling
 from genrl.nets.temporal_unet import TemporalUNet
@@ -224,16 +224,14 @@ class TrajectoryDiffusion(Method):
         self._check_trained(conditions, length)
         noise = BlockNoise(block.seed, block.index)
         parts = []
-        for first in range(0, block.size, batch_size or block.size):
-            part = slice(first, min(first + (batch_size or block.size), block.size))
-            rows = self._rollout(noise.part(first), part.stop - first, conditions.rows(part), length, steer)
+        for part in block.parts(batch_size):
+            rows = self._rollout(noise.part(part.start), part.stop - part.start, conditions.rows(part), length, steer)
             goals = conditions.goal[part] if conditions.goal is not None else None
             parts.append(self.packing.unpack(rows[:, : length + 1], goals))
         return concatenate(parts)
 
     def _check_length(self, conditions: Conditions, length: int) -> None:
-        if length < 1:
-            raise ConfigurationError(f"An episode has at least one transition, not {length}.")
+        require_length(length)
         if length > self.horizon and self.overlap == 0:
             raise ConfigurationError(
                 f"Episodes of {length} transitions are longer than one window of {self.horizon}, and this"

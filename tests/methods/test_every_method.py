@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from genrl.data.conditions import Conditions
-from genrl.data.errors import ConditionError
-from genrl.methods.imagination import Imagination
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.methods.imagined import Imagined
 from genrl.methods.method import Block, Method
 from tests.methods.toy_methods import COMPOSED, METHODS, assert_close, linear, ready, walks
 
@@ -45,6 +45,12 @@ def test_the_batch_size_changes_nothing_beyond_rounding(fitted, batch_size):
     wishes = understood(fitted, start=start, returns=torch.arange(8.0))
     one = fitted.synthesize(Block(0, 0, 8), wishes)
     assert_close(one, fitted.synthesize(Block(0, 0, 8), wishes, batch_size=batch_size), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_nothing_is_refused(fitted, batch_size):
+    with pytest.raises(ConfigurationError, match=f"batch_size must be at least 1, not {batch_size}"):
+        fitted.synthesize(Block(0, 0, 8), batch_size=batch_size)
 
 
 def test_a_start_is_kept(fitted):
@@ -94,7 +100,7 @@ def test_episodes_lie_in_their_spaces_and_carry_the_goals(with_goals):
         assert leaf.dtype == torch.float32, path
     assert made.observations["observation"].dtype == torch.float64
     assert torch.equal(made.observations["achieved_goal"], made.observations["observation"][:, [0, 2]])
-    pursued = with_goals.world_model.start_goals.tolist() if isinstance(with_goals, Imagination) else None
+    pursued = with_goals.world_model.start_goals.tolist() if isinstance(with_goals, Imagined) else None
     for episode in made:
         goal = episode.observations["desired_goal"]
         assert torch.equal(goal, goal[:1].expand_as(goal))

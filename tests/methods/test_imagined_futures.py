@@ -107,8 +107,8 @@ def test_what_is_written_holds_the_latents(model, learner, tmp_path):
 
 
 def test_sizes_and_diffusion_models_are_refused(model, learner):
-    for bad in ({"horizon": 0}, {"candidates": 0}):
-        with pytest.raises(ConfigurationError, match=next(iter(bad))):
+    for bad, told in (({"horizon": 0}, "at least one transition, not 0"), ({"candidates": 0}, "candidates")):
+        with pytest.raises(ConfigurationError, match=told):
             ImaginedFutures(model, learner, **bad)
     with pytest.raises(ConfigurationError, match="cannot lead a diffusion model"):
         lead(METHODS["trajectory-mlp"](), {"guide": learner}, Guidance())
