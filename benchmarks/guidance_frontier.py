@@ -196,7 +196,7 @@ BENCHMARK = Benchmark(
         "benchmarks/mixtures.py",
         *CODE,
         *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion")),
-        *(f"genrl/methods/{part}.py" for part in ("imagined", "imagination")),
+        *(f"genrl/methods/{part}.py" for part in ("model_rollouts", "imagination")),
         *(f"genrl/evaluation/{part}.py" for part in ("dynamics_error", "simulators", "bodies", "likelihood")),
         "genrl/diffusion/guidance.py",
         "genrl/dynamics/rollout.py",

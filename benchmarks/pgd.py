@@ -111,7 +111,7 @@ BENCHMARK = Benchmark(
         "benchmarks/guidances.py",
         *CODE,
         *(f"genrl/methods/{part}.py" for part in ("scores", "steered", "policy_guided_diffusion")),
-        *(f"genrl/methods/{part}.py" for part in ("imagined", "imagination")),
+        *(f"genrl/methods/{part}.py" for part in ("model_rollouts", "imagination")),
         "genrl/diffusion/guidance.py",
         "genrl/dynamics/rollout.py",
         "genrl/synthesis/renewal.py",

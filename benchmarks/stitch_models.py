@@ -76,7 +76,8 @@ ROLLOUTS = (
     WORLD
     + BEHAVIOUR
     + Needs(
-        files("genrl/methods", "mbrcsl", "imagined_play", "imagined") + files("genrl/dynamics", "rollout", "within"),
+        files("genrl/methods", "mbrcsl", "imagined_play", "model_rollouts")
+        + files("genrl/dynamics", "rollout", "within"),
         ["margin", "kept", "quantile", "tries", "wave"],
     )
 )

@@ -14,7 +14,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves
 from genrl.dynamics.rollout import Act
-from genrl.methods.imagined import Imagined
+from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
 
@@ -31,7 +31,7 @@ class Actor(Protocol):
         """Actions from what the actor said, drawn by ``uniform`` (B, K) where given."""
 
 
-class Imagination(Imagined):
+class Imagination(ModelRollouts):
     """Rollouts of a policy in a world model, from real states.
 
     Args:
@@ -39,7 +39,7 @@ class Imagination(Imagined):
         policy: a fitted learner for the same spaces.
         horizon: transitions in an episode, fewer where the model ends it.
         stochastic: draw actions from the policy's own distribution where it has one; else take their mode.
-        disagreement: keep how far the members of an ensemble are apart, see ``Imagined``.
+        disagreement: keep how far the members of an ensemble are apart, see ``ModelRollouts``.
 
     Raises:
         ConfigurationError: a part was never fitted, or they were fitted to other spaces or goals.

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genrl.data.conditions import Conditions
 from genrl.data.ranges import require_at_least
-from genrl.methods.imagined import Imagined
 from genrl.methods.imagined_play import seeds_of
+from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
 
@@ -40,7 +40,7 @@ class Foreseer(Protocol):
         """The learner as a policy with a memory."""
 
 
-class ImaginedFutures(Imagined):
+class ImaginedFutures(ModelRollouts):
     """Rollouts in a world model, from real states, of a policy that follows a latent future from each.
 
     ``conditions.latent`` (B, Z) are followed instead of latents of the prior. Infos of a transition are the ``latent``
@@ -54,7 +54,7 @@ class ImaginedFutures(Imagined):
         candidates: latents drawn from the prior at a time, of which the one with the highest value is followed; with 1,
             the futures of the episodes are as diverse as those of the data.
         stochastic: draw actions; else take the most likely ones.
-        disagreement: see ``Imagined``.
+        disagreement: see ``ModelRollouts``.
 
     Raises:
         ConfigurationError: a part was never fitted, they were fitted to other spaces, or a number is out of range.

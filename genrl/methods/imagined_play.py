@@ -16,8 +16,8 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
 from genrl.dynamics.rollout import Act, Rollout
-from genrl.methods.imagined import Imagined
 from genrl.methods.method import Block
+from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
 
@@ -44,7 +44,7 @@ class Player(Protocol):
         """The learner as a policy with a memory."""
 
 
-class ImaginedPlay(Imagined):
+class ImaginedPlay(ModelRollouts):
     """Rollouts of a policy over windows in a world model, from real states.
 
     Goals are those that were desired at the real states or ``conditions.goal``; without either, the policy is free.
@@ -54,7 +54,7 @@ class ImaginedPlay(Imagined):
         policy: a fitted learner over windows for the same spaces.
         horizon: transitions in an episode, fewer where the model ends it.
         execute: actions of a chunk carried out before the next plan; all by default.
-        disagreement: see ``Imagined``.
+        disagreement: see ``ModelRollouts``.
 
     Raises:
         ConfigurationError: a part was never fitted, or they were fitted to other spaces.

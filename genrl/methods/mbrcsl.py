@@ -54,7 +54,7 @@ class MBRCSL(ImaginedPlay):
         slack: how far beyond the range of the data a next state is moved back from, as a share of that range; a rollout
             that goes further is cut off and thrown away, see ``Within``.
         wave: rollouts made at once, part of what a block is.
-        disagreement: see ``Imagined``.
+        disagreement: see ``ModelRollouts``.
         root: folder of the data set; Minari's own by default.
 
     Raises:

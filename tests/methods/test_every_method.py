@@ -5,8 +5,8 @@ import torch
 
 from genrl.data.conditions import Conditions
 from genrl.data.errors import ConditionError, ConfigurationError
-from genrl.methods.imagined import Imagined
 from genrl.methods.method import Block, Method
+from genrl.methods.model_rollouts import ModelRollouts
 from tests.methods.toy_methods import COMPOSED, METHODS, assert_close, linear, ready, walks
 
 
@@ -100,7 +100,7 @@ def test_episodes_lie_in_their_spaces_and_carry_the_goals(with_goals):
         assert leaf.dtype == torch.float32, path
     assert made.observations["observation"].dtype == torch.float64
     assert torch.equal(made.observations["achieved_goal"], made.observations["observation"][:, [0, 2]])
-    pursued = with_goals.world_model.start_goals.tolist() if isinstance(with_goals, Imagined) else None
+    pursued = with_goals.world_model.start_goals.tolist() if isinstance(with_goals, ModelRollouts) else None
     for episode in made:
         goal = episode.observations["desired_goal"]
         assert torch.equal(goal, goal[:1].expand_as(goal))

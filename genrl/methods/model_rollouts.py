@@ -33,7 +33,7 @@ class Telling(Protocol):
         """Of the first steps of each row, so many of them (B,), one after the other: name -> (N, ...)."""
 
 
-class Imagined(Composite):
+class ModelRollouts(Composite):
     """Rollouts in a world model, from real states.
 
     Attributes:
