@@ -70,7 +70,10 @@ class Method(Trainable):
             block: which episodes to make.
             conditions: wishes with one row per episode of the block.
             length: transitions in an episode, fewer where the model ends it.
-            batch_size: episodes denoised at once; it changes nothing beyond rounding.
+            batch_size: episodes made at once; it changes nothing beyond rounding.
+
+        Raises:
+            ConfigurationError: a batch size below one, see ``Block.parts``.
         """
 
     @property
