@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from toy_data import LEARNERS, equal_weights, observations, random_walks, trainer, walks_data
 
 from genrl.data.batch import Transitions
@@ -18,30 +17,6 @@ from genrl.training.fit import fit
 
 pytestmark = pytest.mark.parametrize("make", LEARNERS.values(), ids=LEARNERS.keys())
 Make = Callable[[], Learner]
-
-
-@pytest.mark.parametrize("step", [5, 10, 13])
-def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
-    every = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
-    whole = make()
-    trainer(tmp_path, callbacks=[every]).fit(whole, datamodule=walks_data())
-    resumed = make()
-    second = trainer(tmp_path, enable_checkpointing=False)
-    second.fit(resumed, datamodule=walks_data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
-    assert second.global_step == 20  # one step for each batch, however many optimisers
-    assert equal_weights(whole, resumed)
-    assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
-
-
-def test_the_seed_alone_decides_the_weights(make: Make):
-    fitted = []
-    for run in range(2):
-        torch.random.manual_seed(run)  # what the caller has been doing does not matter
-        fitted.append(fit(make(), random_walks(), 10, progress=False))
-    assert equal_weights(*fitted)
-    other = make()
-    other.seed = 1
-    assert not equal_weights(fitted[0], fit(other, random_walks(), 10, progress=False, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -108,14 +83,6 @@ def test_the_mean_is_the_deterministic_action_and_has_a_gradient(make: Make):
     assert gradient.abs().sum() > 0
 
 
-def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
-    stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
-    stopped = trainer(tmp_path, max_epochs=5, callbacks=[stop], enable_checkpointing=False)
-    stopped.fit(make(), datamodule=walks_data())
-    assert stopped.current_epoch == 1
-    assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
-
-
 def test_batches_are_standardised_and_of_the_training_episodes(make: Make):
     learner = make()
     walks = random_walks()
@@ -139,8 +106,3 @@ def test_what_is_no_number_is_refused_and_so_are_goals_outside_the_space(make: M
     for goal, reason in ((torch.nan, "holds NaN"), (51.0, "outside the observation space at")):
         with pytest.raises(ConditionError, match=f"'goal' .*{reason}"):
             policy.act(observations(3), Conditions(goal=torch.full((3, 2), goal)))
-
-
-def test_an_unfitted_learner_refuses_to_act(make: Make):
-    with pytest.raises(ConfigurationError, match="never fitted"):
-        make().policy()

@@ -6,13 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from toy_data import box, equal_weights, observations, random_walks, trainer, walks_data
+from toy_data import box, equal_weights, observations, random_walks
 from toy_sequences import LEARNERS, two_ways
 
 from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
-from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.data.errors import ConditionError
 from genrl.data.policy import Policy
 from genrl.learners.sequence import SequenceLearner
 from genrl.training.checkpoint import load, save
@@ -47,45 +46,6 @@ def begin(policy: Policy, seeds: list[int]) -> Policy:
 def follow(policy: Policy, seen: list[dict[str, np.ndarray]]) -> np.ndarray:
     """(steps, environments, A) actions."""
     return np.stack([policy.act(step) for step in seen])
-
-
-@every
-@pytest.mark.parametrize("step", [5, 13])
-def test_a_killed_fit_goes_on_to_the_very_same_weights(make: Make, step: int, tmp_path):
-    keep = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=step, save_top_k=-1)
-    whole = make()
-    trainer(tmp_path, callbacks=[keep]).fit(whole, datamodule=walks_data())
-    resumed = make()
-    second = trainer(tmp_path, enable_checkpointing=False)
-    second.fit(resumed, datamodule=walks_data(), ckpt_path=tmp_path / f"step={step}.ckpt", weights_only=True)
-    assert second.global_step == 20
-    assert equal_weights(whole, resumed)
-    assert not equal_weights(whole, load(tmp_path / f"step={step}.ckpt"))
-
-
-@every
-def test_the_seed_alone_decides_the_weights(make: Make):
-    made = []
-    for run in range(2):
-        torch.random.manual_seed(run)  # what the caller has been doing does not matter
-        made.append(fit(make(), random_walks(), 5, progress=False))
-    assert equal_weights(*made)
-    assert not equal_weights(made[0], fit(make(seed=1), random_walks(), 5, progress=False, seed=0))
-
-
-@every
-def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
-    stop = EarlyStopping("val_loss", stopping_threshold=1e9, patience=1)
-    stopped = trainer(tmp_path, max_epochs=5, callbacks=[stop], enable_checkpointing=False)
-    stopped.fit(make(), datamodule=walks_data())
-    assert stopped.current_epoch == 1
-    assert np.isfinite(float(stopped.callback_metrics["val_loss"]))
-
-
-@every
-def test_an_unfitted_learner_refuses_to_act(make: Make):
-    with pytest.raises(ConfigurationError, match="never fitted"):
-        make().policy()
 
 
 @every
