@@ -20,6 +20,9 @@ class Conditions:
         outcome: (B,) or (B, K) outcome of a GFlowNet.
         latent: (B, Z) latent future.
         known: (B, T, D) known entries of the trajectory, NaN where unknown.
+
+    Raises:
+        ConditionError: an entry is infinite, or NaN in another field than ``known``.
     """
 
     start: Tensor | None = None
@@ -28,6 +31,16 @@ class Conditions:
     outcome: Tensor | None = None
     latent: Tensor | None = None
     known: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.given().items():
+            bad = value.isinf() if name == "known" else ~value.isfinite()
+            if bad.any():
+                row = int(bad.nonzero()[0, 0]) if value.ndim else 0
+                raise ConditionError(
+                    f"The condition '{name}' holds NaN or infinite values in row {row}; NaN may stand in 'known' alone,"
+                    " for entries that are left open."
+                )
 
     def given(self) -> dict[str, Tensor]:
         """The fields that are set, by name."""

@@ -129,7 +129,7 @@ class Diagnostics:
 
     def add(self, sigma: float, shift: Tensor, update: Tensor, gradient: Tensor) -> None:
         """One call: (B, ...) each."""
-        moved = (gradient != 0).to(update)
+        moved = (shift != 0).to(update)
         self.sigma.append(sigma)
         for values, part in ((self.guidance, shift), (self.update, update * moved), (self.gradient, gradient)):
             values.append(float(part.flatten(1).norm(dim=1).mean()))
@@ -189,14 +189,15 @@ class Guided:
         if weight == 0:
             return x0
         begin = x if self.noisy else x0
-        shift, raw = torch.zeros_like(x0), torch.zeros_like(x0)
+        shift, first = torch.zeros_like(x0), None
         with in_full(x.device):
             gradient = near(self.gradient, begin)
             for part in self._parts(weight):
-                raw = gradient(begin + shift)
-                shift = shift + part * (unit(raw) if self.normalize else raw)
-        if self.watch is not None:
-            self.watch.add(t, shift, x0 - x, raw)
+                here = gradient(begin + shift)
+                first = here if first is None else first
+                shift = shift + part * (unit(here) if self.normalize else here)
+        if self.watch is not None and first is not None:
+            self.watch.add(t, shift, x0 - x, first)
         return x0 + shift
 
     def _parts(self, weight: float) -> list[float]:

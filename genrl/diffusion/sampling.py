@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.grids import uniform
 from genrl.diffusion.guidance import Moment
 from genrl.diffusion.noise import Noise
+from genrl.diffusion.path import EDM, CondOT, Path
 from genrl.diffusion.precision import at_precision, require_precision
 from genrl.diffusion.samplers import SAMPLERS
 from genrl.diffusion.spacings import even, spaced
@@ -42,6 +43,7 @@ class Sampling(Setting):
         ConfigurationError: there is no such solver, option, grid, temperature or precision.
     """
 
+    path: ClassVar[type[Path]] = EDM
     solver: str = "heun"
     steps: int = 32
     sigma_min: float = 0.002
@@ -102,6 +104,7 @@ class FlowSampling(Setting):
         ConfigurationError: there is no such solver, option, step, bend, temperature or precision.
     """
 
+    path: ClassVar[type[Path]] = CondOT
     solver: str = "euler"
     steps: int = 3
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -139,7 +142,16 @@ class FlowSampling(Setting):
 def _solved(
     how: Sampling | FlowSampling, denoiser: Estimator, x: Tensor, grid: Tensor, condition: Any, noise: Noise
 ) -> Tensor:
-    """The solver carried out on ``grid`` from (B, ...) states ``x``."""
+    """The solver carried out on ``grid`` from (B, ...) states ``x``.
+
+    Raises:
+        ConfigurationError: the denoiser is on another path.
+    """
+    if not isinstance(denoiser.path, how.path):
+        raise ConfigurationError(
+            f"A {type(how).__name__} solves on the path {how.path.__name__}, and this model was trained on"
+            f" {type(denoiser.path).__name__}: Sampling is for {EDM.__name__}, FlowSampling for {CondOT.__name__}."
+        )
     with at_precision(how.precision, x.device):
         return SAMPLERS[how.solver](denoiser, x, grid, condition, noise, **how.options)
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from genrl.data.normalizers import NEGLIGIBLE, ZScore
+from genrl.data.normalizers import ZScore
 from genrl.diffusion.denoiser import Denoiser, EDMPrediction
 from genrl.diffusion.path import EDM
 from genrl.diffusion.sampling import Sampling
+from genrl.dynamics.changes import changes, varying
 from genrl.dynamics.protocol import Outcome
 from genrl.nets.mlp import DenoisingMLP
 
@@ -60,12 +61,15 @@ class DiffusionDynamics(nn.Module):
 
     def fit(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
         """Fit the normalisers to N transitions; find constant targets and whether anything terminates."""
-        targets = torch.cat((next_states - states, rewards[:, None]), dim=-1)
         self.inputs.fit(torch.cat((states, actions), dim=-1))
-        self.targets.fit(targets)
-        size = torch.cat((states, rewards[:, None]), dim=-1).abs().amax(0)  # a difference is as exact as its terms
-        self.varies.copy_(targets.amax(0) - targets.amin(0) > NEGLIGIBLE * size)
+        self.targets.fit(changes(states, next_states, rewards))
+        self.varies.copy_(varying(states, next_states, rewards))
         self.terminates.copy_(ends.any())
+
+    def widen(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
+        """Also predict what varies or ends in N further transitions; the normalisers stay."""
+        self.varies |= varying(states, next_states, rewards)
+        self.terminates |= ends.any()
 
     def loss(
         self,
@@ -78,8 +82,8 @@ class DiffusionDynamics(nn.Module):
         eps: Tensor,
     ) -> Tensor:
         """(B,) squared error of the network on transitions noised to levels ``t`` (B,) by ``eps`` (B, S + 2)."""
-        change = torch.cat((next_states - states, rewards[:, None]), dim=-1)
-        clean = torch.cat((self.targets.normalize(change) * self.varies, 2 * ends[:, None] - 1), dim=-1)
+        change = self.targets.normalize(changes(states, next_states, rewards))
+        clean = torch.cat((change * self.varies, 2 * ends[:, None] - 1), dim=-1)
         return self.denoiser.loss(clean, t, eps, self._condition(states, actions))
 
     def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:

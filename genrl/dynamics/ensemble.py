@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrl.data.normalizers import NEGLIGIBLE, ZScore
+from genrl.data.normalizers import ZScore
+from genrl.dynamics.changes import changes, varying
 from genrl.dynamics.protocol import Outcome
 from genrl.nets.ensemble_mlp import EnsembleMLP
 
@@ -74,12 +75,15 @@ class GaussianEnsemble(nn.Module):
 
     def fit(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
         """Fit the normalisers to N transitions; find constant targets and whether anything terminates."""
-        targets = _targets(states, next_states, rewards)
         self.inputs.fit(torch.cat((states, actions), dim=-1))
-        self.targets.fit(targets)
-        size = torch.cat((states, rewards[:, None]), dim=-1).abs().amax(0)  # a difference is as exact as its terms
-        self.varies.copy_(targets.amax(0) - targets.amin(0) > NEGLIGIBLE * size)
+        self.targets.fit(changes(states, next_states, rewards))
+        self.varies.copy_(varying(states, next_states, rewards))
         self.terminates.copy_(ends.any())
+
+    def widen(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
+        """Also predict what varies or ends in N further transitions; the normalisers stay."""
+        self.varies |= varying(states, next_states, rewards)
+        self.terminates |= ends.any()
 
     def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log variance (M, B, S + 1) of the normalised change of state and reward, by all members or those
@@ -98,7 +102,7 @@ class GaussianEnsemble(nn.Module):
 
     def nll(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> Tensor:
         """(M, B) negative log-likelihood of transitions of shape (M, B, ...), in normalised units."""
-        target = self.targets.normalize(_targets(states, next_states, rewards))
+        target = self.targets.normalize(changes(states, next_states, rewards))
         gaussian = (gaussian_nll(*self.predict(states, actions), target) * self.varies).sum(-1)
         if not self.terminates:
             return gaussian + self._unused()
@@ -162,11 +166,6 @@ class GaussianEnsemble(nn.Module):
 def gaussian_nll(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
     """-log N(target; mean, exp(log_variance)), entry by entry."""
     return 0.5 * ((target - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi))
-
-
-def _targets(states: Tensor, next_states: Tensor, rewards: Tensor) -> Tensor:
-    """(..., S + 1) change of state and reward."""
-    return torch.cat((next_states - states, rewards[..., None]), dim=-1)
 
 
 def _uniform(normal: Tensor) -> Tensor:

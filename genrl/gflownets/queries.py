@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +21,10 @@ class Queries(nn.Module):
         objects: (C, S) in the order in which they were asked for.
         said: (C,) float64, their rewards.
         asked: () how many rewards the game was asked for.
+        lasting: what was asked stays asked when a fit returns to earlier weights, see ``genrl.training.best``.
     """
+
+    lasting: ClassVar[bool] = True
 
     objects: Tensor
     said: Tensor
@@ -42,15 +47,15 @@ class Queries(nn.Module):
         Raises:
             OracleError: see ``Game.rewards``.
         """
-        keys, memory = _keys(objects), self._remembered()
+        keys, memory, fresh = _keys(objects), self._remembered(), {}
         new = list(dict.fromkeys(key for key in keys if key not in memory))
         if new:
             unknown = torch.tensor(new, device=objects.device)
             said = self.game.rewards(unknown)
+            fresh = dict(zip(new, said.tolist(), strict=True))
             self._keep(unknown, said)
-            beyond = dict(zip(new, said.tolist(), strict=True)) if len(self) == self.capacity else {}
-            memory = {**memory, **beyond} if beyond else memory
-        return torch.tensor([memory[key] for key in keys], dtype=torch.float64, device=objects.device)
+        found = [fresh[key] if key in fresh else memory[key] for key in keys]
+        return torch.tensor(found, dtype=torch.float64, device=objects.device)
 
     def _remembered(self) -> dict[tuple[int, ...], float]:
         """Object -> reward, read anew where the buffers came from a checkpoint."""

@@ -233,10 +233,10 @@ class LatentPolicy:
 
     def _wished(self, latent: Tensor) -> Tensor:
         size = self.learner.latent.size
-        if latent.shape != (len(self.runs), size) or not latent.isfinite().all():
+        if latent.shape != (len(self.runs), size):
             raise ConditionError(
-                f"The condition 'latent' must be ({len(self.runs)}, {size}) finite numbers, one row for each"
-                f" environment, not {tuple(latent.shape)} or NaN."
+                f"The condition 'latent' must be ({len(self.runs)}, {size}), one row for each environment, not"
+                f" {tuple(latent.shape)}."
             )
         return latent
 

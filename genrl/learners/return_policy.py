@@ -158,10 +158,10 @@ class ReturnPolicy:
         conditions.require(type(self.learner).__name__, understood, count)
         if conditions.returns is None:
             return torch.full((count,), self.target, dtype=torch.float64)
-        if conditions.returns.shape != (count,) or not conditions.returns.isfinite().all():
+        if conditions.returns.shape != (count,):
             raise ConditionError(
-                f"The condition 'returns' must be ({count},) finite numbers, one for each environment in the units of"
-                f" the data, not {tuple(conditions.returns.shape)} or NaN."
+                f"The condition 'returns' must be ({count},), one for each environment in the units of the data, not"
+                f" {tuple(conditions.returns.shape)}."
             )
         return conditions.returns.double().cpu()
 

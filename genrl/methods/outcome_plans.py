@@ -178,7 +178,6 @@ class OutcomePlans(Composite):
                 )
             first = begun
         if conditions.goal is not None:
-            _require_finite("goal", conditions.goal)
             last = self.tokens.of_goals(conditions.goal)
         if not conditions.given():
             return self.planner._outcomes(block, None).cpu()
@@ -288,7 +287,6 @@ class OutcomePlans(Composite):
         dim = len(self.tokens.states[0])
         if starts.ndim != 2 or starts.shape[1] != dim:
             raise ConditionError(f"The condition 'start' must be (B, {dim}), not {tuple(starts.shape)}.")
-        _require_finite("start", starts)
         return self.tokens.name(starts)
 
     def _drawn(self, block: Block, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
@@ -341,12 +339,6 @@ class _Later:
 
     def __call__(self, distribution: Any, step: int, rows: Tensor) -> Tensor:
         return self.draw(distribution, self.first + step, rows)
-
-
-def _require_finite(name: str, rows: Tensor) -> None:
-    broken = (~rows.isfinite()).any(-1).nonzero().flatten().tolist()
-    if broken:
-        raise ConditionError(f"Row {broken[0]} of the condition '{name}' is NaN or infinite; give numbers.")
 
 
 def _drawn_from(allowed: Tensor, coins: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import EmptyDatasetError
+from genrl.data.errors import ConfigurationError, EmptyDatasetError
 from genrl.data.normalizers import Affine, MinMax, ZScore
 from genrl.data.samplers import WindowSampler
 from genrl.methods.columns import EpisodeColumns
@@ -56,14 +56,38 @@ class Packing(EpisodeColumns):
         """Fit the normaliser and find constant columns; actions, rewards and ends count where there is a transition."""
         raw = self._raw(episodes)
         self.normalizer.fit(raw[:, : self.dim])
-        acted = raw[raw[:, ACTED] > 0][:, : self.dim]
-        for rows, columns in ((raw, slice(self.action.start)), (acted, slice(self.action.start, self.dim))):
-            self.varies[columns] = rows[:, columns].amax(0) > rows[:, columns].amin(0)
+        acted = self._acted(raw)
+        self.varies.copy_(self._varying(raw))
         taken, end = ZScore(self.dim).fit(acted), self.ends(1).fit(acted[:, self.done :])
         for name in ("shift", "scale"):
             mine = getattr(self.normalizer, name)
             mine[self.action.start : self.done] = getattr(taken, name)[self.action.start : self.done]
             mine[self.done :] = getattr(end, name)
+
+    def require_known(self, episodes: Episodes) -> None:
+        """Refuse episodes in which a column varies that was constant in the data of the fit.
+
+        Raises:
+            ConfigurationError: there is such a column.
+        """
+        new = self._varying(self._raw(episodes)) & ~self.varies
+        fields = {"observation": slice(0, self.action.start), "action": self.action}
+        fields |= {"reward": slice(self.reward, self.reward + 1), "termination": slice(self.done, self.done + 1)}
+        for name, columns in fields.items():
+            if new[columns].any():
+                raise ConfigurationError(
+                    f"The {name}s of these data vary where those of the data that were fitted before never did, and a"
+                    " model of windows does not learn that afterwards: fit a new one to both data sets together."
+                )
+
+    def _acted(self, raw: Tensor) -> Tensor:
+        """(N, D) the rows that hold a transition."""
+        return raw[raw[:, ACTED] > 0][:, : self.dim]
+
+    def _varying(self, raw: Tensor) -> Tensor:
+        """(D,) columns that are not constant; actions, rewards and ends count where there is a transition."""
+        parts = raw[:, : self.action.start], self._acted(raw)[:, self.action.start :]
+        return torch.cat([rows.amax(0) > rows.amin(0) for rows in parts])
 
     def pack(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) normalised rows, and behind them the flags ``OBSERVED`` and ``ACTED``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
@@ -49,6 +50,7 @@ class Steered(Composite):
         watched: what guidance did in the last block, call by call.
     """
 
+    understands: ClassVar[frozenset[str]] = TrajectoryDiffusion.understands
     method: TrajectoryDiffusion
     guidance: Guidance
     watched: Diagnostics

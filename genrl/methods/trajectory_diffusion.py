@@ -137,9 +137,25 @@ class TrajectoryDiffusion(Method):
         self.return_scale.fit(episodes.returns_to_go().float()[:, None])
         self._fit_gaussian(episodes)
 
+    def take_up(self, episodes: Episodes) -> None:
+        """Also refuse data that vary where those of the first fit never did.
+
+        Raises:
+            ConfigurationError: they do.
+        """
+        super().take_up(episodes)
+        self.packing.require_known(episodes)
+
     def _fit_gaussian(self, episodes: Episodes) -> None:
-        """Mean and covariance of the windows."""
+        """Mean and covariance of the windows; a warning where they are too few to tell it."""
         windows = self.packing.windows(episodes, self.rows)
+        numbers = self.rows * int(self.packing.varies.sum())
+        if len(windows) <= numbers:
+            warnings.warn(
+                f"{len(windows)} windows do not span the {numbers} numbers in each of them: samples stay within what"
+                " these windows span, and losses on held-out ones tell little. Take a shorter horizon, or more data.",
+                stacklevel=2,
+            )
         index = torch.arange(len(windows))
         if len(index) > MOST_WINDOWS:
             index = index[torch.randperm(len(index), generator=generator(self.seed, "gaussian"))[:MOST_WINDOWS]]

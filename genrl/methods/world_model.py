@@ -131,13 +131,26 @@ class WorldModel(Method):
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the normalisers, draw the states to start from, and find what is far out."""
+        self.ensemble.fit(*_fields(self._begin_at(episodes)))
+        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
+
+    def take_up(self, episodes: Episodes) -> None:
+        """Also what varies or ends in these data; rollouts begin at their states, and may go as far as they do."""
+        super().take_up(episodes)
+        self.ensemble.widen(*_fields(self._begin_at(episodes)))
+        low, high = self.low.clone(), self.high.clone()
+        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
+        self.low.copy_(torch.minimum(low, self.low))
+        self.high.copy_(torch.maximum(high, self.high))
+
+    def _begin_at(self, episodes: Episodes) -> Transitions:
+        """Draw the states to start from; gives all N transitions."""
         everything = self._transitions(episodes).fetch(torch.arange(episodes.num_transitions))
-        self.ensemble.fit(*_fields(everything))
         drawn = torch.randint(len(everything.rewards), (self.starts,), generator=generator(self.seed, "starts"))
         self.start_states.copy_(everything.observations[drawn])
         goals = self.goal_codec.encode(episodes.observations)
         self.start_goals.copy_(goals[episodes.observation_rows[drawn]])
-        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
+        return everything
 
     def _fit_bounds(self, states: Tensor) -> None:
         """Bounds from all states (R, S), at least ten standard deviations from the mean."""

@@ -154,6 +154,7 @@ def _read(path: Path) -> Conditions:
     for name, array in arrays.items():
         if array.ndim == 0:
             raise ConditionError(f"{name} in {path} is a single number: give one row for each episode.")
-        if array.isinf().any() or (array.isnan().any() and name != "known"):
-            raise ConditionError(f"{name} in {path} is not finite everywhere; NaN may stand in 'known' alone.")
-    return Conditions(**arrays)
+    try:
+        return Conditions(**arrays)
+    except ConditionError as error:
+        raise ConditionError(f"{path}: {error}") from error

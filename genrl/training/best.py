@@ -14,7 +14,9 @@ from genrl.data.errors import ConfigurationError
 class BestWeights(Callback):
     """Keeps a copy of the weights at the lowest ``val_loss`` and restores it; stops after ``patience`` looks without.
 
-    Both are saved with a checkpoint, so that a resumed fit goes on as if it had not been interrupted.
+    What a part of the module that is ``lasting`` holds, such as how many rewards were asked for, stays as it is: no
+    choice of weights undoes it. Copy and patience are saved with a checkpoint, so that a resumed fit goes on as if it
+    had not been interrupted.
 
     Args:
         patience: validations without a new lowest loss before the fit stops.
@@ -26,9 +28,16 @@ class BestWeights(Callback):
 
     def __init__(self, patience: int = 5, gain: float = 0.0) -> None:
         self.patience, self.gain = patience, gain
+        self._forget()
+
+    def _forget(self) -> None:
         self.lowest = self.counted = float("inf")
         self.waited = 0
         self.weights: dict[str, torch.Tensor] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget another fit; Lightning restores what a checkpoint holds after this."""
+        self._forget()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End a resumed fit at once where it had come to its end.
@@ -51,7 +60,7 @@ class BestWeights(Callback):
             return
         if loss < self.lowest:
             self.lowest = float(loss)
-            self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
+            self.weights = _undoable(pl_module)
         needed = self.gain * abs(self.counted) if self.counted < float("inf") else 0.0
         if loss < self.counted - needed:
             self.counted, self.waited = float(loss), 0
@@ -63,7 +72,7 @@ class BestWeights(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best weights back, after every other callback has had its say about them."""
         if self.weights:
-            pl_module.load_state_dict(self.weights)
+            pl_module.load_state_dict(pl_module.state_dict() | self.weights)
 
     def state_dict(self) -> dict[str, Any]:
         """Best weights, their loss, and how long ago that was."""
@@ -73,3 +82,10 @@ class BestWeights(Callback):
         """Restore what ``state_dict`` gave."""
         self.lowest, self.waited, self.weights = (state_dict[name] for name in ("lowest", "waited", "weights"))
         self.counted = state_dict.get("counted", self.lowest)
+
+
+def _undoable(module: LightningModule) -> dict[str, torch.Tensor]:
+    """A copy of what the module holds, but for its ``lasting`` parts."""
+    lasting = tuple(f"{name}." for name, part in module.named_modules() if getattr(part, "lasting", False))
+    state = module.state_dict()
+    return {name: tensor.detach().clone() for name, tensor in state.items() if not name.startswith(lasting)}

@@ -203,6 +203,17 @@ def test_diagnostics_are_norms_against_the_denoisers_own_move():
     assert Diagnostics().summary() == {}
 
 
+@pytest.mark.parametrize("substeps", [1, 4, 16])
+def test_the_gradient_that_is_told_is_the_one_at_the_estimate(substeps):
+    """Where a strong pull leads to the top, nothing is left of it; what it was at first is told."""
+    watch, x = Diagnostics(), torch.ones(3, 2)
+    led = Guided(exact(), lambda x: -x, lambda sigma: float(substeps), substeps=substeps, watch=watch)
+    estimate = exact()(x, torch.tensor(1.0))
+    led(x, torch.tensor(1.0))
+    assert watch.gradient == pytest.approx([float(estimate.norm(dim=1).mean())], rel=1e-5)
+    assert watch.update == pytest.approx([float((estimate - x).norm(dim=1).mean())], rel=1e-5)
+
+
 def test_a_guided_denoiser_is_the_same_in_a_table():
     led = Guided(exact(), lambda x: PULL - x, partial(weight, Posterior(0.3)))
     torch.testing.assert_close(sample(led), sample(lambda_of(led)), atol=1e-4, rtol=1e-4)

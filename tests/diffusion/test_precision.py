@@ -11,7 +11,7 @@ from genrl.diffusion.denoiser import Denoiser, EDMPrediction
 from genrl.diffusion.gaussian import GaussianResidual
 from genrl.diffusion.guidance import Guided
 from genrl.diffusion.noise import BlockNoise
-from genrl.diffusion.path import EDM
+from genrl.diffusion.path import EDM, CondOT
 from genrl.diffusion.samplers import SAMPLERS
 from genrl.diffusion.sampling import FlowSampling, Sampling
 from genrl.methods.method import Block
@@ -46,10 +46,10 @@ def windows():
 
 
 @pytest.mark.parametrize("solver", SAMPLERS)
-@pytest.mark.parametrize("sampling", [Sampling, FlowSampling])
-def test_networks_are_called_in_half_precision_with_states_in_full(solver, sampling):
+@pytest.mark.parametrize(("sampling", "path"), [(Sampling, EDM()), (FlowSampling, CondOT())])
+def test_networks_are_called_in_half_precision_with_states_in_full(solver, sampling, path):
     probe, eps = Probe(), torch.randn(5, R, D)
-    denoiser = Denoiser(probe, EDM(), EDMPrediction())
+    denoiser = Denoiser(probe, path, EDMPrediction())
     with torch.inference_mode():
         made = sampling(solver, 3, precision=HALF)(denoiser, eps, None, BlockNoise(0, 0))
         again = sampling(solver, 4, precision=HALF).again(denoiser, made, 0.5, eps, None, BlockNoise(0, 0))

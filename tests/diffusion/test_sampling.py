@@ -7,7 +7,7 @@ import torch
 
 from genrl.data.errors import ConfigurationError
 from genrl.diffusion.noise import BlockNoise
-from genrl.diffusion.path import EDM, CondOT
+from genrl.diffusion.path import EDM, VP, CondOT
 from genrl.diffusion.samplers import SAMPLERS
 from genrl.diffusion.sampling import FlowSampling, Sampling
 from genrl.diffusion.spacings import SPACINGS
@@ -108,6 +108,14 @@ OPTIONS = {
     "dpmpp_2m_sde": [{"eta": 0.0}, {"eta": 0.5}],
     "lms": [{"order": 1}],
 }
+
+
+@pytest.mark.parametrize(("how", "path"), [(Sampling(), CondOT()), (FlowSampling(), EDM()), (Sampling(), VP())])
+def test_a_model_on_another_path_is_refused(how, path):
+    eps = torch.zeros(2, 1).double()
+    for solve in (how, lambda *given: how.again(given[0], eps, 0.5, *given[1:])):
+        with pytest.raises(ConfigurationError, match=f"trained on {type(path).__name__}: Sampling is for EDM"):
+            solve(Gaussian(path), eps, None, BlockNoise(0, 0))
 
 
 @pytest.mark.parametrize("solver", SAMPLERS)

@@ -197,7 +197,6 @@ def test_episodes_shorter_than_the_window_and_mixed_lengths_are_taken(make: Make
     ("wish", "complaint"),
     [
         (Conditions(latent=torch.zeros(COUNT, 9)), r"'latent' must be \(4, [34]\)"),
-        (Conditions(latent=torch.full((COUNT, 4), torch.nan)), "finite|must be"),
         (Conditions(latent=torch.zeros(3, 4)), "has 3 rows for a batch of 4"),
         (Conditions(returns=torch.zeros(COUNT)), "does not understand the condition 'returns'; .* goal, latent"),
     ],

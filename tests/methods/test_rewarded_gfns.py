@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 
 import genrl
 from genrl.data.conditions import Conditions
@@ -60,6 +61,18 @@ def test_a_network_from_scratch_comes_to_the_distribution_of_the_reward(grid, ba
     fresh.prepare(grid)
     assert distance(fitted) < 0.03 < 0.15 < distance(fresh)
     assert int(fitted.asked.asked) <= 9
+
+
+def test_rewards_that_were_asked_for_stay_so_when_a_fit_returns_to_its_best_weights(grid):
+    class Spy(Callback):
+        def on_train_end(self, trainer, pl_module) -> None:
+            self.asked = int(pl_module.asked.asked)
+
+    spy, held = Spy(), {"val_fraction": 0.2, "val_every": 5, "patience": 2, "progress": False}
+    big = data(settings={"ndim": 2, "height": 16, "validate_modes": False})
+    fitted = genrl.fit(FlowNetwork(TB, NARROW, lr=0.3), big, 60, batch_size=8, callbacks=[spy], **held)
+    assert int(fitted.asked.asked) == spy.asked > 0
+    assert len(fitted.asked) == spy.asked
 
 
 @pytest.fixture(scope="module")

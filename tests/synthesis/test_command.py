@@ -44,7 +44,7 @@ def truncated(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "is not an npz file of arrays of numbers"),
         (lambda path: np.savez(path, returns=3.0), "is a single number: give one row for each episode"),
         (lambda path: np.savez(path, goal=[[0.0, np.nan]]), "'known' alone"),
-        (lambda path: np.savez(path, known=[[[np.inf]]]), "is not finite everywhere"),
+        (lambda path: np.savez(path, known=[[[np.inf]]]), "infinite values in row 0"),
         (lambda path: np.savez(path, goals=[[0.0]]), "holds goals; conditions are named start, goal"),
     ],
 )

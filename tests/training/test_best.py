@@ -78,6 +78,16 @@ def test_a_fit_ends_with_the_averaged_weights_of_its_best_look():
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
+def test_a_callback_forgets_another_fit():
+    reused, settings = BestWeights(patience=2), {"val_every": 3, "val_fraction": 0.3, "progress": False}
+    fit(METHODS["trajectory-mlp"](), linear(20), 30, callbacks=[reused], **settings)
+    second, alone = (
+        fit(METHODS["trajectory-mlp"](seed=1), linear(20, seed=5), 12, callbacks=[best], **settings)
+        for best in (reused, BestWeights(patience=2))
+    )
+    assert equal_weights(second, alone)
+
+
 def test_fitting_twice_gives_the_same_weights_and_leaves_the_global_stream_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
