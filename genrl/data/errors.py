@@ -61,6 +61,10 @@ class ConfigurationError(GenrlError):
     """A combination of settings that cannot work."""
 
 
+class DivergenceError(GenrlError):
+    """A fit led to weights that are no numbers."""
+
+
 class NothingAcceptedError(GenrlError):
     """Not one of the candidates was good enough; the message says how near the best came."""
 

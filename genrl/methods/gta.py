@@ -6,7 +6,9 @@ https://arxiv.org/abs/2405.16907: noise level 0.5, return amplified by 1.3, clas
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,7 +41,8 @@ class GTA(Composite):
         root: folder of the data set; Minari's own by default.
 
     Raises:
-        ConfigurationError: a level outside (0, 1], or a model that was never fitted, or not to returns.
+        ConfigurationError: a level outside (0, 1], an amplification or a weight that is no number, or a model that was
+            never fitted, or not to returns.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset()
@@ -56,6 +59,9 @@ class GTA(Composite):
         super().__init__()
         if not 0 < level <= 1:
             raise ConfigurationError(f"level is a share of the sampler's steps, above 0 and at most 1, not {level}.")
+        for name, value in {"amplify": amplify, "weight": weight}.items():
+            if not (isinstance(value, Real) and math.isfinite(value)):
+                raise ConfigurationError(f"{name} of a GTA is a finite number, not {value!r}.")
         method.header()
         if method.return_dropout >= 1:
             raise ConfigurationError(
@@ -76,6 +82,7 @@ class GTA(Composite):
     def windows(self) -> WindowSampler:
         """The windows to vary, with the return-to-go beside their rows."""
         data = self.data if isinstance(self.data, Episodes) else load(self.data, self.root)
+        self.method.require_same_spaces(data)
         return self.method.sampler(data)
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -77,10 +78,12 @@ def scaled(guidance: Guidance, scale: float | None) -> Guidance:
     """``guidance`` of another strength; None leaves it.
 
     Raises:
-        ConfigurationError: its schedule has no scale.
+        ConfigurationError: the scale is no number, or its schedule has none.
     """
     if scale is None:
         return guidance
+    if not math.isfinite(scale):
+        raise ConfigurationError(f"A guidance scale is a finite number, not {scale}.")
     schedule: Any = guidance.schedule
     try:
         return replace(guidance, schedule=replace(schedule, scale=scale))

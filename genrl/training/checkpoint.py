@@ -20,8 +20,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:
         CheckpointError: the file is missing, truncated, not from genrl, or of an unknown format version.
         ConfigurationError: there is no such device.
     """
-    checkpoint = read_file(path)
-    module = rebuild(read_header(checkpoint, path))
+    checkpoint = _whole(path)
+    module = rebuild(checkpoint["genrl"])
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -51,16 +51,13 @@ def require_resumable(path: str | Path, entry: str = "loops") -> None:
     """Refuse a file that is no checkpoint of a fit, before Lightning reads it.
 
     Args:
-        path: of the file; a word by which Lightning finds a checkpoint of its own is left to it.
+        path: of the file; the words by which Lightning looks for one of its own name none.
         entry: what such a checkpoint has, and what ``save`` writes has not.
 
     Raises:
         CheckpointError: see ``read_file`` and ``read_header``, or the file holds no more than a module.
     """
-    if str(path) in ("best", "last", "hpc"):
-        return
-    checkpoint = read_file(path)
-    read_header(checkpoint, path)
+    checkpoint = _whole(path)
     if entry not in checkpoint:
         raise CheckpointError(
             f"{path} holds a module without the state of its fit, as genrl.save writes it; resuming takes the fit's own"
@@ -68,21 +65,33 @@ def require_resumable(path: str | Path, entry: str = "loops") -> None:
         )
 
 
+def _whole(path: str | Path) -> dict[str, Any]:
+    """The checkpoint, once it is known to hold genrl's own part and weights."""
+    checkpoint = read_file(path)
+    read_header(checkpoint, path)
+    if "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} holds no weights ('state_dict'); fit again or take another copy.")
+    return checkpoint
+
+
 def read_file(path: str | Path) -> dict[str, Any]:
     """The raw checkpoint dictionary on the CPU, read without pickle's code execution.
 
     Raises:
-        CheckpointError: the file is missing, truncated, or of another kind.
+        CheckpointError: the file is missing, truncated, damaged, or of another kind.
     """
     if not Path(path).exists():
         raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.")
     try:
         if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle
             raise zipfile.BadZipFile("it is not a whole archive")
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():  # which torch does not look at
+                raise zipfile.BadZipFile(f"{broken} in it does not fit its checksum")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, zipfile.BadZipFile, UnpicklingError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({reason}): it is truncated, or no checkpoint of genrl; fit again"
+            f"{path} cannot be read as a checkpoint ({reason}): it is damaged, or no checkpoint of genrl; fit again"
             " or take another copy."
         ) from error

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genrl.data.episodes import Episodes
-from genrl.data.errors import CheckpointError, ConfigurationError
+from genrl.data.errors import CheckpointError, ConfigurationError, DivergenceError
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_at_least
 from genrl.data.setting import Setting
 from genrl.training.batches import Sampler
 from genrl.training.space_support import SpaceSupport
@@ -69,24 +70,34 @@ class Trainable(L.LightningModule, ABC):
             ConfigurationError: the episodes have other spaces than those that this was built for.
         """
         assert self.spec is not None
+        self.require_same_spaces(episodes)
         given = DataSpec.of(episodes)
+        card = replace(given.card, env_spec=self.spec.card.env_spec)
+        self.spec = replace(self.spec, card=card, reward_dtype=given.reward_dtype, fingerprint=given.fingerprint)
+
+    def require_same_spaces(self, episodes: Episodes) -> None:
+        """Refuse data of other spaces than those that this was built for.
+
+        Raises:
+            ConfigurationError: they are.
+        """
         for name in ("observation_space", "action_space"):
-            here, there = getattr(self.spec, name), getattr(given, name)
+            here, there = getattr(self.spec, name), getattr(episodes, name)
             if here != there:
                 raise ConfigurationError(
                     f"This {type(self).__name__} was fitted to data with the {name.replace('_', ' ')} {here}, and those"
                     f" given now have {there}; give data of the same spaces, or fit a new one."
                 )
-        card = replace(given.card, env_spec=self.spec.card.env_spec)
-        self.spec = replace(self.spec, card=card, reward_dtype=given.reward_dtype, fingerprint=given.fingerprint)
 
     def assemble(self, spec: DataSpec) -> None:
         """Build from a specification, with weights drawn under this module's own seed.
 
         Raises:
             UnsupportedSpaceError: a space that this module does not take.
+            ConfigurationError: a learning rate below 0.
         """
         self.takes.require(type(self).__name__, spec.observation_space, spec.action_space)
+        require_at_least(0, **{name: value for name, value in vars(self).items() if "lr" in name.split("_")})
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(int(generator(self.seed, "weights").initial_seed()))
             self.build(spec)
@@ -110,6 +121,27 @@ class Trainable(L.LightningModule, ABC):
         if self.trainer.training:
             return generator(self.seed, "train", self.global_rank, self.updates)
         return generator(self.seed, "validate", self.global_rank, batch_index)
+
+    def on_train_epoch_end(self) -> None:
+        """End a fit that has diverged, for nothing is learned any more."""
+        if self._diverged():
+            self.trainer.should_stop = True
+
+    def on_fit_end(self) -> None:
+        """Refuse to call a fit done that has diverged, and kept no better weights.
+
+        Raises:
+            DivergenceError: there are weights that are no numbers.
+        """
+        if broken := self._diverged():
+            raise DivergenceError(
+                f"The fit of this {type(self).__name__} diverged: {broken} holds NaN or infinite weights. Lower the"
+                " learning rate or clip gradients (gradient_clip_val of the Trainer), and fit again."
+            )
+
+    def _diverged(self) -> str | None:
+        """Name of a parameter that is not finite."""
+        return next((name for name, weights in self.named_parameters() if not weights.isfinite().all()), None)
 
     @property
     def updates(self) -> int:
@@ -238,7 +270,7 @@ def read_header(checkpoint: dict[str, Any], path: Any) -> dict[str, Any]:
     """genrl's own part of a checkpoint.
 
     Raises:
-        CheckpointError: it is missing or of an unknown format version.
+        CheckpointError: it is missing, incomplete or of an unknown format version.
     """
     header = checkpoint.get("genrl") if isinstance(checkpoint, dict) else None
     if not isinstance(header, dict):
@@ -247,6 +279,10 @@ def read_header(checkpoint: dict[str, Any], path: Any) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} has checkpoint format {header.get('format')}, this genrl reads format {FORMAT_VERSION};"
             " install the genrl version that wrote it."
+        )
+    if lacking := [name for name in ("class_path", "configuration", "spec") if name not in header]:
+        raise CheckpointError(
+            f"{path} lacks {', '.join(lacking)} in its 'genrl' entry; fit again or take another copy."
         )
     return header
 

@@ -11,6 +11,7 @@ import gymnasium as gym
 import torch
 
 from genrl.data.episodes import DatasetCard, Episodes
+from genrl.data.errors import CheckpointError
 from genrl.data.spaces import space_from_json, space_to_json
 from genrl.data.ties import tied_columns
 
@@ -55,12 +56,23 @@ class DataSpec:
 
     @classmethod
     def from_json(cls, text: str) -> DataSpec:
-        """The inverse of ``to_json``."""
-        fields: dict[str, Any] = json.loads(text)
-        card: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.pop("card").items()}
-        for name in ("observation_space", "action_space"):
-            fields[name] = space_from_json(fields[name])
-        return cls(card=DatasetCard(**card), **fields)
+        """The inverse of ``to_json``.
+
+        Raises:
+            CheckpointError: ``text`` is not what that gives.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            card: dict[str, Any] = {
+                name: tuple(v) if isinstance(v, list) else v for name, v in fields.pop("card").items()
+            }
+            for name in ("observation_space", "action_space"):
+                fields[name] = space_from_json(fields[name])
+            return cls(card=DatasetCard(**card), **fields)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"What a checkpoint says of its data cannot be read ({error!r}); fit again or take another copy."
+            ) from error
 
 
 def fingerprint(episodes: Episodes) -> str:

@@ -1,5 +1,6 @@
 """The lowest held-out loss wins, whatever comes after it."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
 from genrl.data.episodes import DatasetCard
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import ConfigurationError, DivergenceError
 from genrl.training.best import BestWeights
 from genrl.training.fit import fit
 from genrl.training.spec import fingerprint
@@ -76,6 +77,39 @@ def test_a_fit_ends_with_the_averaged_weights_of_its_best_look():
     assert all(torch.equal(tensor, held.looks[best][1][name]) for name, tensor in module.state_dict().items())
     assert not module.training
     assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_a_fit_that_diverged_is_none():
+    wild = METHODS["trajectory-mlp"](lr=1e30)
+    with pytest.raises(DivergenceError, match="The fit of this TrajectoryDiffusion diverged"):
+        fit(wild, linear(20), 40, progress=False)
+    with pytest.raises(ConfigurationError, match="lr must be at least 0, not nan"):
+        fit(METHODS["trajectory-mlp"](lr=math.nan), linear(20), 40, progress=False)
+
+
+class Broken(Callback):
+    """Weights that are no numbers from the fifteenth update on."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module, outputs, batch, batch_idx: int) -> None:
+        if trainer.global_step == 15:
+            for weights in pl_module.parameters():
+                weights.data.fill_(math.nan)
+
+
+def test_the_best_weights_outlive_a_divergence():
+    held = Held()
+    kept = fit(
+        METHODS["trajectory-mlp"](),
+        linear(20),
+        60,
+        val_every=6,
+        val_fraction=0.3,
+        patience=50,
+        progress=False,
+        callbacks=[held, Broken()],
+    )
+    assert all(weights.isfinite().all() for weights in kept.parameters())
+    assert len(held.looks) < 10  # nothing is learned any more, and the fit ends
 
 
 def test_a_callback_forgets_another_fit():

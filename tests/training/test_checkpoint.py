@@ -2,6 +2,8 @@
 
 import functools
 import pickle
+import struct
+import zipfile
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +21,7 @@ from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.nets.window_mlp import WindowMLP
-from genrl.training.checkpoint import load, save
+from genrl.training.checkpoint import load, require_resumable, save
 from genrl.training.fit import fit
 from genrl.training.module import FORMAT_VERSION, Trainable, read_header, rebuild
 from genrl.training.spec import DataSpec, fingerprint
@@ -91,6 +93,47 @@ def test_a_truncated_file_is_refused(stored, tmp_path, share):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match=r"cut.ckpt cannot be read as a checkpoint"):
         load(path)
+
+
+def test_a_file_that_lost_a_bit_is_refused(stored, tmp_path):
+    """Wherever it is: torch reads numbers that changed as they are, and the archive's checksums are there to tell."""
+    content, path = stored[1].read_bytes(), tmp_path / "flipped.ckpt"
+    with zipfile.ZipFile(stored[1]) as archive:
+        numbers = [entry for entry in archive.infolist() if "/data/" in entry.filename and entry.file_size >= 64]
+    for entry in numbers[:: max(1, len(numbers) // 8)]:
+        flipped, header = bytearray(content), entry.header_offset
+        begin = header + 30 + sum(struct.unpack("<HH", content[header + 26 : header + 30]))  # behind name and padding
+        flipped[begin + entry.file_size // 2] ^= 0x40
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError, match=r"flipped.ckpt cannot be read as a checkpoint"):
+            load(path)
+
+
+@pytest.mark.parametrize("part", ["class_path", "configuration", "spec"])
+def test_a_checkpoint_that_lacks_a_part_says_which(stored, tmp_path, part):
+    checkpoint = torch.load(stored[1], weights_only=True)
+    path = tmp_path / "less.ckpt"
+    torch.save({"genrl": checkpoint["genrl"]}, path)
+    for read in (load, require_resumable):
+        with pytest.raises(CheckpointError, match=r"less.ckpt holds no weights \('state_dict'\)"):
+            read(path)
+    del checkpoint["genrl"][part]
+    torch.save(checkpoint, path)
+    for read in (load, require_resumable):
+        with pytest.raises(CheckpointError, match=f"less.ckpt lacks {part} in its 'genrl' entry"):
+            read(path)
+
+
+@pytest.mark.parametrize("spec", ["{", "{}", "[1]", "5"])
+def test_a_specification_that_is_none_is_refused(stored, tmp_path, spec):
+    with pytest.raises(CheckpointError, match="says of its data cannot be read"):
+        load(altered(stored, tmp_path, spec=spec))
+
+
+def test_words_name_no_checkpoint():
+    for word in ("best", "last", "hpc"):  # by which Lightning would begin anew where it finds none
+        with pytest.raises(CheckpointError, match=f"There is no checkpoint at {word}"):
+            require_resumable(word)
 
 
 def test_foreign_files_are_refused(tmp_path):
