@@ -44,10 +44,16 @@ class BlockNoise:
         self._counter = self._origin["state"]["counter"]
         self._held_for: Any = None
         self._held = torch.empty(0)
+        self._drawn: dict[Any, tuple[int, Any]] = {}  # stream -> rows that were drawn of it, and its state behind them
 
     def part(self, start: int) -> BlockNoise:
-        """The same noise for a part of the batch that begins at row ``start``."""
-        return BlockNoise(self.seed, self.block, self.start + start)
+        """The same noise for a part of the batch that begins at row ``start``.
+
+        Parts that are drawn in order go on where the one before has stopped, so that none draws a row of another.
+        """
+        part = BlockNoise(self.seed, self.block, self.start + start)
+        part._drawn = self._drawn
+        return part
 
     def __call__(self, step: int, like: Tensor) -> Tensor:
         """Noise with the shape, dtype and device of ``like``."""
@@ -65,8 +71,12 @@ class BlockNoise:
 
     def _steps(self, number: int, together: int, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Noise of steps that share a stream, (rows, steps, ...); from a stream of float64 for float64 alone."""
-        self._counter[3] = number
-        self._philox.state = self._origin
         drawn = np.float64 if dtype is torch.float64 else np.float32
-        noise = torch.from_numpy(self._standard_normal((self.start + shape[0], together, *shape[1:]), drawn))
-        return noise[self.start :].to(dtype) if self.start or dtype is not torch.float32 else noise
+        stream = (number, drawn, *shape[1:])
+        self._counter[3] = number
+        row, self._philox.state = self._drawn.get(stream, (0, self._origin))
+        if row > self.start:
+            row, self._philox.state = 0, self._origin
+        noise = torch.from_numpy(self._standard_normal((self.start - row + shape[0], together, *shape[1:]), drawn))
+        self._drawn[stream] = (self.start + shape[0], self._philox.state)
+        return noise[self.start - row :].to(dtype)

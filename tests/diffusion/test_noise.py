@@ -1,5 +1,7 @@
 """Noise is a pure function of seed, block, step and row."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -60,3 +62,29 @@ def test_the_global_generators_are_left_alone():
 
 def test_an_empty_batch_gets_empty_noise():
     assert BlockNoise(0, 0)(0, torch.zeros(0, 3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("starts", [(0, 8, 16, 24), (24, 8, 8, 0), (16, 0, 24, 16)])
+def test_parts_in_any_order_are_those_of_the_whole(dtype, starts):
+    steps = (5, 1, 70, 64, 5)
+    whole = [BlockNoise(3, 1).normal(step, (32, 5, 2), dtype) for step in steps]
+    block = BlockNoise(3, 1)
+    for start in starts:
+        part = block.part(start)
+        for step, expected in zip(steps, whole, strict=True):
+            assert torch.equal(part.normal(step, (8, 5, 2), dtype), expected[start : start + 8])
+
+
+def test_many_parts_draw_as_many_numbers_as_one():
+    """Each goes on where the one before has stopped; to draw all rows before it anew would be quadratic."""
+
+    def seconds(rows: int) -> float:
+        block, began = BlockNoise(0, 0), time.process_time()
+        for start in range(0, 1024, rows):
+            part = block.part(start)
+            for step in range(4):
+                part.normal(step, (rows, 512))
+        return time.process_time() - began
+
+    assert seconds(8) < 10 * seconds(1024)  # 64 times as many numbers otherwise
