@@ -72,7 +72,7 @@ def fit(
 
     The same seed gives the same weights, dropout included; the caller's own random state is left as it was. A module
     that was fitted before goes on from its weights, on data of the same spaces: its normalisers stay, what it says of
-    its data (card, fingerprint, best return) is that of the new ones.
+    its data (card, fingerprint, best return, states to start from) is that of the new ones.
 
     Args:
         data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
@@ -83,8 +83,9 @@ def fit(
         trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
 
     Raises:
-        ConfigurationError: ``steps`` is below one, settings of the data do not fit, or there is patience and nothing
-            is held out.
+        ConfigurationError: ``steps`` is below one, settings of the data do not fit, there is patience and nothing is
+            held out, or a model of windows is to learn from further data what its first ones denied.
+        DivergenceError: the weights are no longer numbers.
         CheckpointError: ``ckpt_path`` is no checkpoint of such a fit.
     """
     if steps < 1:
