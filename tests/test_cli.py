@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -395,6 +396,24 @@ def test_bad_input_gives_one_sentence(arguments, sentence, fitted, tmp_path, cap
     (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("genrl")]
     assert sentence in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("spec", ["{", "[1]", '{"id": "Nope-v3"}'])
+def test_a_data_set_whose_environment_cannot_be_read_gives_one_sentence(spec, root, tmp_path, capsys):
+    data = load_data(MAZE, root)
+    save_data(replace(data, card=replace(data.card, env_spec=spec)), "odd-v0", root=tmp_path)
+    policy = ["evaluate", "--policy", "random", "--data", "odd-v0", "--episodes", "1"]
+    commands = [policy, ["dynamics", "odd-v0", "odd-v0"], ["replay", "odd-v0"]]
+    if "id" not in spec:  # what needs no more than the id is content with it
+        page = str(tmp_path / "report.html")
+        commands += [
+            [*policy, "--env", "CartPole-v1"],
+            ["report", "odd-v0", "odd-v0", "--out", page],
+            ["info", "odd-v0"],
+        ]
+    for command in commands:
+        assert main([*command, "--root", str(tmp_path)]) == 2
+        assert "'odd-v0': the env_spec in its metadata is not" in capsys.readouterr().err
 
 
 def test_data_are_not_overwritten_unless_asked(root, capsys):

@@ -10,7 +10,6 @@ https://arxiv.org/abs/2106.04399.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genrl.data.conditions import Conditions
+from genrl.data.env_specs import recorded_entries
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError, OracleError, OutOfSpaceError, UnsupportedSpaceError
@@ -101,8 +101,9 @@ class Game:
 
         Raises:
             UnsupportedSpaceError: its episodes do not build objects.
+            CorruptDatasetError: the environment that it records cannot be read.
         """
-        spec = json.loads(card.env_spec or "{}")
+        spec = recorded_entries(card) or {}
         if not str(spec.get("entry_point")).endswith(":Construction"):
             raise UnsupportedSpaceError(
                 f"{card.dataset_id or 'The data set'} comes from {spec.get('id', 'an unknown environment')}, which"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minari.dataset.minari_storage import METADATA_FILE_NAME
 
+from genrl.data.env_specs import recorded_entries
 from genrl.data.episodes import DatasetCard
-from genrl.data.errors import CorruptDatasetError
 from genrl.data.locate import DATA, existing_path
 from genrl.data.manifest import read_manifest
 from genrl.data.reader import Reader, undisturbed
@@ -159,6 +158,7 @@ def _summary(path: Path, dataset_id: str) -> DatasetInfo:
         for group, extreme in extremes.items():
             extreme.update(getattr(episode, group))
     card, manifest = reader.card, read_manifest(path)
+    environment = recorded_entries(card)
     spaces = {"observations": reader.observation_space, "actions": reader.action_space}
     described = {group: {p: str(leaf) for p, leaf in leaf_spaces(space).items()} for group, space in spaces.items()}
     return DatasetInfo(
@@ -168,7 +168,7 @@ def _summary(path: Path, dataset_id: str) -> DatasetInfo:
         data_format=str(reader.metadata.get("data_format")),
         minari_version=str(reader.metadata.get("minari_version")),
         card=card,
-        environment=_environment(card, path),
+        environment=None if environment is None else environment["id"],
         episodes=len(lengths),
         transitions=sum(lengths),
         lengths=Spread.of(lengths),
@@ -178,17 +178,6 @@ def _summary(path: Path, dataset_id: str) -> DatasetInfo:
         **{group: extreme.leaves(described.get(group, {})) for group, extreme in extremes.items()},
         provenance=None if manifest is None else manifest.provenance,
     )
-
-
-def _environment(card: DatasetCard, path: Path) -> str | None:
-    """Id of the environment behind the data, if any."""
-    try:
-        return None if card.env_spec is None else json.loads(card.env_spec).get("id")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CorruptDatasetError(
-            f"Data set '{card.dataset_id}': the env_spec in {path / DATA / METADATA_FILE_NAME} is not that of an "
-            f"environment as JSON ({error}); correct or remove it."
-        ) from error
 
 
 class _Extremes:

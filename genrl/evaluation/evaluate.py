@@ -15,6 +15,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.policy import Policy
+from genrl.evaluation.recorded import named
 from genrl.evaluation.scores import ReferenceScores, references_where
 from genrl.evaluation.statistics import Interval, bootstrap, rate
 
@@ -129,7 +130,10 @@ def evaluate(
 
     Raises:
         ConfigurationError, ConditionError, AlignmentError, NonFiniteError, OutOfSpaceError: as ``collect`` does.
+        CorruptDatasetError: an environment in ``card`` cannot be read; nothing is played then.
     """
+    if card is not None:
+        named(card)  # the references need it; what cannot be read is refused before anything is played
     played = collect(
         env,
         policy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from genrl.data.env_specs import recorded_entries
 from genrl.data.episodes import DatasetCard
 from genrl.evaluation.style import FAINT, WALL
 
@@ -33,10 +33,13 @@ class Maze:
 
     @classmethod
     def of_card(cls, card: DatasetCard) -> Maze | None:
-        """The maze that the card's environment specification describes, if it does."""
-        if card.env_spec is None:
+        """The maze that the card's environment specification describes, if it does.
+
+        Raises:
+            CorruptDatasetError: the specification cannot be read.
+        """
+        if (spec := recorded_entries(card)) is None:
             return None
-        spec = json.loads(card.env_spec)
         maze_map = spec.get("kwargs", {}).get("maze_map")
         return None if maze_map is None else cls.of_map(maze_map, 4.0 if spec["id"].startswith("AntMaze") else 1.0)
 

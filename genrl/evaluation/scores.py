@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import ArrayLike
 
+from genrl.data.env_specs import recorded_entries
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
 from genrl.evaluation.recorded import elsewhere
@@ -45,11 +46,15 @@ def reference_scores(name: str) -> ReferenceScores:
 
 
 def references_of(card: DatasetCard) -> ReferenceScores | None:
-    """The card's own reference scores; else the published ones of its environment; else None."""
+    """The card's own reference scores; else the published ones of its environment; else None.
+
+    Raises:
+        CorruptDatasetError: the environment that it records cannot be read.
+    """
     if card.ref_min_score is not None and card.ref_max_score is not None:
         return ReferenceScores(card.ref_min_score, card.ref_max_score, f"data set {card.dataset_id}")
-    for spec in (card.eval_env_spec, card.env_spec):
-        if spec is not None and (family := _family(json.loads(spec)["id"])):
+    for spec in (recorded_entries(card, "eval_env_spec"), recorded_entries(card, "env_spec")):
+        if spec is not None and (family := _family(spec["id"])):
             return reference_scores(family)
     return None
 
@@ -58,6 +63,9 @@ def references_where(played: DatasetCard, card: DatasetCard | None) -> Reference
     """For episodes ``played`` by what was learned from data with ``card``: the card's references, or the environment's.
 
     Those of a card that records other environments alone are no measure of this one.
+
+    Raises:
+        CorruptDatasetError: an environment that is recorded cannot be read.
     """
     own = None if card is None or elsewhere(card, played) else references_of(card)
     return own or references_of(played)

@@ -25,7 +25,8 @@ class Simulated(Setting):
         """That of a data set.
 
         Raises:
-            ConfigurationError, UnsupportedSpaceError: its states cannot be restored, see ``Simulator``.
+            ConfigurationError, CorruptDatasetError, UnsupportedSpaceError: its states cannot be restored, see
+                ``Simulator``.
         """
         Simulator.of(card)
         return cls(str(card.env_spec or card.eval_env_spec))

@@ -10,9 +10,9 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 import torch
-from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
+from genrl.data.env_specs import recorded_spec
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import AlignmentError, ConditionError, ConfigurationError
@@ -58,15 +58,15 @@ class Simulator:
 
         Raises:
             ConfigurationError: it records none, or one that cannot be made here or that wrappers alter.
+            CorruptDatasetError: what it records cannot be read.
             UnsupportedSpaceError: the observations do not tell the environment's whole state.
         """
-        stored = card.env_spec or card.eval_env_spec
-        if stored is None:
+        spec = recorded_spec(card, "env_spec", "eval_env_spec")
+        if spec is None:
             raise ConfigurationError(
                 f"The data set {card.dataset_id or 'given'} records no environment whose states could be restored; "
                 "give its card an env_spec."
             )
-        spec = EnvSpec.from_json(stored)
         require_body(str(spec.entry_point))  # before it is made, which may need other packages
         if wrappers := ", ".join(wrapper.name for wrapper in spec.additional_wrappers):
             raise ConfigurationError(

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields, is_dataclass, replace
 
 from genrl.data.construction import Reward
+from genrl.data.env_specs import recorded_entries
 from genrl.data.errors import ConfigurationError
 from genrl.training.spec import DataSpec
 
@@ -15,6 +16,7 @@ def rewarded(spec: DataSpec | None, reward: Reward | None) -> DataSpec:
 
     Raises:
         ConfigurationError: the reward is no frozen dataclass of numbers and words, and could not be made again.
+        CorruptDatasetError: the environment that the card records cannot be read.
     """
     assert spec is not None
     if reward is None:
@@ -29,6 +31,6 @@ def rewarded(spec: DataSpec | None, reward: Reward | None) -> DataSpec:
         "class_path": f"{kind.__module__}.{kind.__qualname__}",
         "init_args": {f.name: getattr(reward, f.name) for f in fields(reward)},
     }
-    env = json.loads(spec.card.env_spec or "{}")
+    env = recorded_entries(spec.card) or {}
     env["kwargs"] = {**env.get("kwargs", {}), "reward": named}
     return replace(spec, card=replace(spec.card, env_spec=json.dumps(env)))

@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from genrl.data.env_specs import recorded_spec
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import GenrlError
@@ -41,9 +42,9 @@ class Rewards:
         if len(layout.desired) != 1 or len(layout.achieved) != 1:
             return None
         try:
-            if card.env_spec is None:
+            if (spec := recorded_spec(card, "env_spec")) is None:
                 raise GenrlError("the data set has no environment")
-            env = make_env(gym.envs.registration.EnvSpec.from_json(card.env_spec)).unwrapped
+            env = make_env(spec).unwrapped
             compute = env.compute_reward  # type: ignore[attr-defined]
         except (GenrlError, gym.error.Error, AttributeError, ImportError, ValueError) as error:
             warnings.warn(
