@@ -1,7 +1,8 @@
 """The command line: ``genrl COMMAND --help`` explains each command.
 
 Every command is a typed function of the package that it belongs to, imported when it is called; what it returns is
-printed. An error that genrl raises on purpose becomes one sentence and exit status 2.
+printed. An error that genrl raises on purpose becomes one sentence and exit status 2, and so does an interruption,
+with exit status 130.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ COMMANDS = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 1 where something checked is wrong, 2 for bad input."""
+    """Run one command. Exit status: 0, 1 where something checked is wrong, 2 for bad input, 130 if interrupted."""
     name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
     if name in ("-h", "--help"):
         print(usage())
@@ -85,6 +86,11 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"genrl {name}: {sentence}", file=sys.stderr)
         return 2
+    except (KeyboardInterrupt, SystemExit) as end:
+        if KeyboardInterrupt not in (type(end), type(end.__context__)):  # Lightning exits by itself when interrupted
+            raise
+        print(f"genrl {name}: interrupted; what was complete by then is kept.", file=sys.stderr)
+        return 130
     if result is not None:
         print(result)
     return 0 if getattr(result, "ok", True) else 1

@@ -416,6 +416,29 @@ def test_a_data_set_whose_environment_cannot_be_read_gives_one_sentence(spec, ro
         assert "'odd-v0': the env_spec in its metadata is not" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "begun"), [("collect", ".genrl-*/new"), ("fit", "*/version_0/checkpoints/last.ckpt")]
+)
+def test_an_interrupted_command_ends_in_one_sentence(command, begun, root, tmp_path):
+    endless = ["--env", "CartPole-v1", "--policy", "random", "--episodes", "1000000", "--out", "a-v0", *QUIET]
+    endless += ["--root", str(tmp_path)]
+    if command == "fit":
+        config = next(path for path in CONFIGS if path.stem == "bc_pointmaze")
+        endless = [*short_fit(config, root, tmp_path), "--trainer.max_epochs=1000000"]
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # whoever started this
+    call = [sys.executable, "-c", f"{start}; from genrl.cli import main; sys.exit(main())", command, *endless]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(begun)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == f"genrl {command}: interrupted; what was complete by then is kept."
+    assert "Traceback" not in told
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_data_are_not_overwritten_unless_asked(root, capsys):
     again = ["collect", "--env", "PointMaze_UMaze-v3", "--policy", "random", "--episodes", "1", "--out", MAZE]
     assert main([*again, "--root", str(root), *QUIET]) == 2
