@@ -106,8 +106,9 @@ def explained(error: BaseException) -> str | None:
         if isinstance(cause, GenrlError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError):
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{' '.join((error.strerror or str(error) or type(error).__name__).split()).rstrip('.')}."
     if not isinstance(error, argparse.ArgumentError):
         return None
     key = re.match(r'Parser key "(.*?)":', str(error))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import torch
 import yaml
 
-from genrl.cli import COMMANDS, main
+from genrl.cli import COMMANDS, explained, main
 from genrl.data.errors import ConfigurationError
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
@@ -346,6 +347,45 @@ def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, ca
     assert main(["evaluate", *policy, "--out", str(tmp_path / "result.json"), *QUIET]) == 0
     assert "success rate" in capsys.readouterr().out
     assert json.loads((tmp_path / "result.json").read_text())["lengths"] == [20] * 3
+
+
+def test_a_result_that_cannot_be_stored_is_printed_first(tmp_path):
+    played = [
+        "evaluate",
+        "--policy",
+        "random",
+        "--env",
+        "CartPole-v1",
+        "--episodes",
+        "2",
+        "--out",
+        "result.json",
+        *QUIET,
+    ]
+    (tmp_path / "result.json").write_text("older")
+    finished = subprocess.run(
+        [sys.executable, "-m", "genrl.cli", *played],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)),
+    )
+    assert finished.returncode == 2
+    assert re.search(r"return, mean ± std +\d", finished.stdout)
+    assert finished.stderr.splitlines() == [
+        "genrl evaluate: result.json cannot be written (File too large); make room, or name another file."
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert (tmp_path / "result.json").read_text() == "older"
+
+
+def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path):
+    with pytest.raises(OSError, match="space") as full, open("/dev/full", "w", buffering=1) as file:
+        file.write("one line\n")
+    assert explained(full.value) == "No space left on device."
+    with pytest.raises(OSError, match="directory") as missing:
+        (tmp_path / "nowhere").read_text()
+    assert explained(missing.value) == f"{tmp_path / 'nowhere'}: No such file or directory."
 
 
 @pytest.mark.parametrize(

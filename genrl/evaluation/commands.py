@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from genrl.data import collect as collecting
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import ConfigurationError, GenrlError
 from genrl.data.locate import existing_path
 from genrl.data.reader import Reader
 from genrl.data.store import load, save
@@ -27,6 +28,7 @@ from genrl.evaluation.quality import HORIZON, quality_report
 from genrl.evaluation.recorded import recorded_environment
 from genrl.evaluation.replay import Replay
 from genrl.evaluation.replay import replay as taken_again
+from genrl.evaluation.whole_file import write_whole
 from genrl.learners.learner import Learner
 from genrl.training.checkpoint import load as load_checkpoint
 from genrl.training.checkpoint import read_file
@@ -135,7 +137,7 @@ def evaluate(
         env_kwargs=env_options,
     )
     if out is not None:
-        _write(result, out)
+        _store(result, lambda: _write(result, out))
     return result
 
 
@@ -191,7 +193,7 @@ def dynamics(
     learner = None if policy is None else load_checkpoint(policy)
     result = dynamics_report(load(data, root), load(real, root), cast(Learner | None, learner), seed, most)
     if out is not None:
-        error_curves(result.errors).savefig(out, dpi=160)
+        _store(result, lambda: error_curves(result.errors).savefig(out, dpi=160))
     return result
 
 
@@ -223,8 +225,17 @@ def _environment(card: DatasetCard | None, policy: str) -> EnvSpec:
     return recorded
 
 
+def _store(result: object, write: Callable[[], object]) -> None:
+    """Call ``write``; a result that it fails to store is printed, for it may have taken hours."""
+    try:
+        write()
+    except (GenrlError, OSError):
+        sys.stdout.write(f"{result}\n")
+        raise
+
+
 def _write(result: evaluating.Evaluation, path: Path) -> None:
     rows = {"returns": result.returns.tolist(), "lengths": result.lengths.tolist()}
     if result.success is not None:
         rows["success"] = result.success.tolist()
-    path.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(rows) + "\n")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from genrl.evaluation.whole_file import write_whole
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #23272e; --soft: #66707c; --line: #d9dde2; --page: #ffffff; --band: #f5f7f9; }
@@ -84,13 +84,14 @@ class Report:
         )
 
     def write(self, path: Path | str) -> Path:
-        """Write the file, all of it or nothing; folders are made, an older report is replaced."""
+        """Write the file, all of it or nothing; folders are made, an older report is replaced.
+
+        Raises:
+            ConfigurationError: there is no room for it, or it may not be written.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            staged = Path(folder) / path.name
-            staged.write_text(self.html(), encoding="utf-8")
-            os.replace(staged, path)
+        write_whole(path, self.html())
         return path
 
     def _add(self, part: str) -> Report:
