@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class EpisodesData(L.LightningDataModule):
             not 0; in proportion to transitions by default.
         batch_size: rows in a batch.
         val_fraction: share of episodes held out, of the first data set (the real one when synthetic data are mixed in).
-        val_batches: batches that one validation looks at, always the same.
+        val_batches: batches that one validation looks at, always the same; with 0 there is none.
         batches_per_epoch: training batches between two validations.
         seed: of the split and of the batches.
         root: folder that holds the data sets; Minari's own by default.
@@ -48,11 +49,13 @@ class EpisodesData(L.LightningDataModule):
         self.sources: list[Any] = list(data) if isinstance(data, (list, tuple)) else [data]
         if not self.sources:
             raise ConfigurationError("There are no data to fit to: give Episodes, the id of a data set, or several.")
-        if weights is not None and (len(weights) != len(self.sources) or min(weights) < 0 or sum(weights) <= 0):
+        if weights is not None and not _fit_for_shares(weights, len(self.sources)):
             raise ConfigurationError(
-                f"weights {weights} must hold one non-negative number for each of the {len(self.sources)} data sets."
+                f"weights {weights} must hold one number, finite and not negative, for each of the {len(self.sources)}"
+                " data sets, and not 0 for all of them."
             )
         require_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
+        require_at_least(0, val_batches=val_batches)
         if not 0 <= val_fraction < 1:
             raise ConfigurationError(
                 f"val_fraction is the share of held-out episodes, from 0 to below 1, not {val_fraction}."
@@ -129,6 +132,11 @@ class EpisodesData(L.LightningDataModule):
         if isinstance(source, Episodes):
             return source
         return load(str(source), root=Path(self.root) if self.root else None, download=self.download)
+
+
+def _fit_for_shares(weights: Sequence[float], sources: int) -> bool:
+    """Whether every source has a weight, and they can be scaled to shares of a whole."""
+    return len(weights) == sources and all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0
 
 
 def _require_transitions(parts: Sequence[Episodes]) -> None:

@@ -152,10 +152,14 @@ def test_unfit_data_are_refused(tmp_path):
     with pytest.raises(EmptyDatasetError, match=r"Data set 2 .* holds no transition"):
         EpisodesData([linear(), linear().select([])]).setup("fit")
     for settings, reason in (
-        ({"weights": [1.0, 2.0]}, "one non-negative number for each of the 1"),
-        ({"weights": [0.0]}, "non-negative"),
+        ({"weights": [1.0, 2.0]}, "one number, finite and not negative, for each of the 1"),
+        ({"weights": [0.0]}, "not 0 for all"),
+        ({"weights": [-1.0]}, "not negative"),
+        ({"weights": [float("nan")]}, "finite"),
+        ({"weights": [float("inf")]}, "finite"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"batches_per_epoch": 0}, "batches_per_epoch must be at least 1"),
+        ({"val_batches": -1}, "val_batches must be at least 0"),
         ({"val_fraction": 1.0}, "val_fraction"),
     ):
         with pytest.raises(ConfigurationError, match=reason):
