@@ -90,5 +90,6 @@ def identity(weights: Mapping[str, Tensor], *facts: object) -> str:
     digest = hashlib.sha256(json.dumps([str(fact) for fact in facts]).encode())
     for name, tensor in weights.items():
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        if tensor.numel():  # a tensor without entries cannot be viewed as bytes, and has none
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -26,6 +26,7 @@ from genrl.methods.method import Block
 from genrl.synthesis.forecast import forecast, size
 from genrl.synthesis.generate import Plan, sample
 from genrl.synthesis.relabel import Rewards
+from genrl.synthesis.shards import identity
 from genrl.synthesis.synthesize import synthesize
 from genrl.training import checkpoint
 from genrl.training.fit import fit
@@ -169,6 +170,12 @@ def test_a_damaged_block_is_made_again(method, made, tmp_path, damage):
     synthesize(method, ID, PLAN, root=tmp_path, progress=False)
     assert blocks == [2, 1]
     assert file_bytes(tmp_path) == file_bytes(made)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3)])
+def test_weights_without_entries_have_an_identity_too(shape):
+    weights = {"empty": torch.zeros(shape), "full": torch.ones(2)}
+    assert identity(weights) == identity(weights) != identity({"full": torch.ones(2)})
 
 
 def test_blocks_of_another_plan_or_method_are_not_taken(method, tmp_path):
