@@ -15,7 +15,6 @@ from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.policy import Policy
-from genrl.evaluation.recorded import named
 from genrl.evaluation.scores import ReferenceScores, references_where
 from genrl.evaluation.statistics import Interval, bootstrap, rate
 
@@ -130,10 +129,11 @@ def evaluate(
 
     Raises:
         ConfigurationError, ConditionError, AlignmentError, NonFiniteError, OutOfSpaceError: as ``collect`` does.
+        ConfigurationError: the reference scores of ``card`` are no measure; nothing is played then.
         CorruptDatasetError: an environment in ``card`` cannot be read; nothing is played then.
     """
     if card is not None:
-        named(card)  # the references need it; what cannot be read is refused before anything is played
+        references_where(card, card)  # refused before anything is played, if they cannot be told afterwards
     played = collect(
         env,
         policy,

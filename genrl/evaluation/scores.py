@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,11 +19,22 @@ from genrl.evaluation.recorded import elsewhere
 
 @dataclass(frozen=True)
 class ReferenceScores:
-    """The undiscounted returns that count as 0 and as 100 percent, and who measured them."""
+    """The undiscounted returns that count as 0 and as 100 percent, and who measured them.
+
+    Raises:
+        ConfigurationError: they are not two numbers, the second above the first.
+    """
 
     minimum: float
     maximum: float
     source: str
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.minimum < self.maximum < math.inf:
+            raise ConfigurationError(
+                f"The reference scores of {self.source} are {self.minimum:g} for 0 % and {self.maximum:g} for 100 %: "
+                "set ref_max_score above ref_min_score in its card, or leave out both."
+            )
 
     def score(self, returns: ArrayLike) -> np.ndarray:
         """Normalised score in percent, ``100 * (return - minimum) / (maximum - minimum)``, entry by entry."""
@@ -50,6 +62,7 @@ def references_of(card: DatasetCard) -> ReferenceScores | None:
 
     Raises:
         CorruptDatasetError: the environment that it records cannot be read.
+        ConfigurationError: its reference scores are no measure.
     """
     if card.ref_min_score is not None and card.ref_max_score is not None:
         return ReferenceScores(card.ref_min_score, card.ref_max_score, f"data set {card.dataset_id}")
@@ -66,6 +79,7 @@ def references_where(played: DatasetCard, card: DatasetCard | None) -> Reference
 
     Raises:
         CorruptDatasetError: an environment that is recorded cannot be read.
+        ConfigurationError: the card's reference scores are no measure.
     """
     own = None if card is None or elsewhere(card, played) else references_of(card)
     return own or references_of(played)

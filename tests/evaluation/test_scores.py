@@ -12,6 +12,7 @@ from minari.data_collector import EpisodeBuffer
 
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
+from genrl.evaluation.evaluate import evaluate
 from genrl.evaluation.scores import reference_scores, references_of, references_where
 
 
@@ -60,6 +61,15 @@ def test_a_cards_own_references_come_first():
     assert references_of(replace(card, ref_min_score=0.0, ref_max_score=1.0)).score(0.25) == 25.0
     assert references_of(DatasetCard(env_spec=gym.spec("Pendulum-v1").to_json())) is None
     assert references_of(DatasetCard()) is None
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (5.0, 1.0), (0.0, float("inf")), (float("nan"), 1.0)])
+def test_references_that_measure_nothing_are_refused_before_anything_is_played(low: float, high: float):
+    card = DatasetCard("toy/scores-v0", ref_min_score=low, ref_max_score=high)
+    with pytest.raises(ConfigurationError, match=r"data set toy/scores-v0 .*set ref_max_score above ref_min_score"):
+        references_of(card)
+    with pytest.raises(ConfigurationError, match="set ref_max_score above ref_min_score"):
+        evaluate(None, None, 1, seed=0, card=card)
 
 
 def test_the_project_shows_the_file_that_the_package_ships():
