@@ -6,6 +6,7 @@ mean (the mean of the middle half) with a percentile bootstrap interval over run
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        known = math.isfinite(self.low) and math.isfinite(self.high)
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]" if known else f"{self.value:.3g}"
 
 
 def interquartile_mean(values: ArrayLike, axis: int | None = None) -> np.ndarray:

@@ -27,6 +27,8 @@ def test_bootstrap_of_constant_single_and_no_values():
     assert np.isnan(bootstrap([1.0]).low)
     assert bootstrap([1.0]).value == 1.0
     assert np.isnan(bootstrap([]).value)
+    assert str(bootstrap([1.0])) == "1"
+    assert str(constant) == "0.7 [0.7, 0.7]"
 
 
 def test_pairing_removes_what_seeds_share():
