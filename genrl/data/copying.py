@@ -114,7 +114,8 @@ def copying(
     _, made = comparable(train, synthetic)
     queries = [_window_starts(data, horizon, max_windows, seed) for data in (synthetic, held_out)]
     trained = _window_starts(train, horizon, MAX_TRAINING_WINDOWS, seed)
-    mean, std = reference.rows[:, :-1].mean(0), reference.rows[:, :-1].std(0)
+    real = reference.rows[:, :-1]
+    mean, std = real.mean(0), real.std(0, correction=min(1, len(real) - 1))  # a single row has no spread
     scale = torch.where(std > 0, std, 1.0)
     known, one, two = ((columns.rows[:, :-1] - mean) / scale for columns in (reference, made, fresh))  # no reward
     found = nearest_distances(

@@ -94,7 +94,7 @@ class Principal:
             return cls((columns.names[0], columns.names[1]), np.zeros(2), np.eye(2))
         mean, scale = rows.mean(0), spread(rows)
         _, singular, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
-        share = 100 * singular**2 / (singular**2).sum()
+        share = 100 * singular**2 / ((singular**2).sum() or 1.0)  # of nothing, where all rows are alike
         first, second = (f"principal component {i + 1} ({share[i]:.0f} % of variance)" for i in range(2))
         return cls((first, second), mean, directions[:2].T / scale[:, None])
 

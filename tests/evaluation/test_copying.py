@@ -98,6 +98,15 @@ def test_nearest_distances_do_not_depend_on_the_parts():
     torch.testing.assert_close(whole, expected)
 
 
+def test_a_single_real_transition_is_a_measure_without_a_scale(episode_factory):
+    real, fresh = (episode_factory([1], seed=seed) for seed in (0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = copying(real, fresh, real, horizon=1)
+    assert found.synthetic.tolist() == [0.0]
+    assert found.held_out[0] > 0
+
+
 def test_unfit_data_are_refused(drawn, episode_factory):
     with pytest.raises(EmptyDatasetError, match="longest has 20"):
         copying(drawn(0), drawn(1), drawn(2), horizon=21)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import warnings
 from dataclasses import replace
 
 import gymnasium as gym
@@ -102,6 +103,15 @@ def test_a_plane_through_many_dimensions_keeps_most_variance(episode_factory):
     assert points.var(0).sum() == pytest.approx(
         standard.var(0, correction=0).sum().item(), rel=0.02
     )  # rank 2: all of it
+
+
+def test_observations_that_never_change_have_a_plane(episode_factory):
+    constant = episode_factory([20], np.ones((21, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plane = plane_of(constant)
+        assert (plane.project(constant) == 0).all()
+    assert plane.labels[0] == "principal component 1 (0 % of variance)"
 
 
 def test_card_without_a_maze():
