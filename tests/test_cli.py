@@ -418,6 +418,8 @@ def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path)
         (["fit", "--config", "{config}", "--model.overlp=9"], "overlp"),
         (["fit", "--config", "{config}", "--trainer.max_epochs=few"], "trainer.max_epochs"),
         (["fit", "--config", "{config}", "--data.data=missing-v0"], "No data set 'missing-v0'"),
+        (["fit", "--config", "{config}", "--trainer.max_epochs=0"], "give --trainer.max_epochs"),
+        (["fit", "--config", "{config}", "--trainer.devices=1x"], "settings of the Trainer cannot work"),
         (["fit", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["validate", "--config", "{config}"], "--ckpt_path"),
         (["report", "a-v0", "b-v0", "--out", "."], "is a folder"),

@@ -55,7 +55,7 @@ class FitCLI(LightningCLI):
         """
         try:
             return super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, ValueError, TypeError) as error:
             raise ConfigurationError(f"These settings of the Trainer cannot work: {error}") from error
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -67,9 +67,17 @@ LOGS = {"save_dir": "runs", "name": "fit"}
 
 
 def fit(prog: str, args: list[str]) -> str:
-    """Fit; a fit that was killed goes on to the same weights with ``--ckpt_path``. Returns where the result is."""
+    """Fit; a fit that was killed goes on to the same weights with ``--ckpt_path``. Returns where the result is.
+
+    Raises:
+        ConfigurationError: there is nothing to do, in 0 epochs or steps.
+    """
     with quiet():
         cli = FitCLI(prog, args)
+        if 0 in (cli.trainer.max_epochs, cli.trainer.max_steps):
+            raise ConfigurationError(
+                "Nothing is fitted in no time: give --trainer.max_epochs (or --trainer.max_steps) of at least 1."
+            )
         if cli.config.ckpt_path is not None:
             require_resumable(cli.config.ckpt_path)
         cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
