@@ -111,10 +111,27 @@ def explained(error: BaseException) -> str | None:
         return f"{where}{' '.join((error.strerror or str(error) or type(error).__name__).split()).rstrip('.')}."
     if not isinstance(error, argparse.ArgumentError):
         return None
-    key = re.match(r'Parser key "(.*?)":', str(error))
-    first = re.search(r"Errors:\n\s*- (.*?)(?=\n\s*- |\n\s*Given value|\Z)", str(error), re.DOTALL)
-    reason = f"{key[1]}: {first[1]}" if key and first else str(error)
-    return f"{' '.join(reason.split())}; --help lists the options."
+    return f"{' '.join(_refusal(str(error)).split())}; --help lists the options."
+
+
+UNION = re.compile(
+    r'Parser key "([^"]*)":(?:(?!Parser key).)*?'
+    r"Subtypes: \[(.*?)\]\n *Errors:\n( *- )(.*)\n *Given value type: .*?\n *Given value: (.*)",
+    re.DOTALL,
+)
+"""How jsonargparse refuses a value that fits none of several types: option, types, what each of them said, value."""
+
+
+def _refusal(text: str) -> str:
+    """jsonargparse's message about an option: of several types, what the one that was meant said, or their names."""
+    if (found := UNION.search(text)) is None:
+        return text
+    key, types, bullet, errors, value = found.groups()
+    for error in errors.split(f"\n{bullet}"):
+        if not re.match(r"Expected a (<class|typing\.)", error):
+            return f"{text[: found.start()]}{key}: {_refusal(error)}"
+    wanted = re.sub(r"typing\.Literal\[(.*?)\]|<class '(?:[^']*\.)?(\w+)'>", r"\1\2", types)
+    return f"{text[: found.start()]}{key}: wanted {wanted.replace(', NoneType', ' or null')}, not {value}"
 
 
 def usage() -> str:
