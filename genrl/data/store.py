@@ -14,6 +14,7 @@ from genrl.data.locate import DATA, dataset_path, datasets_root, existing_path, 
 from genrl.data.manifest import FILE_NAME, read_manifest, write_manifest
 from genrl.data.reader import Reader, undisturbed
 from genrl.data.remote import download as fetch
+from genrl.data.room import told_without_room
 from genrl.data.staging import publish, staging
 from genrl.data.table import Table
 from genrl.data.writer import write
@@ -108,6 +109,7 @@ def save(
         DatasetIdError: the id is malformed.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set.
         ConfigurationError: the parts have different spaces, or the provenance is not JSON.
+        DatasetError: there is no space in ``root`` or it is not writable; nothing is left there then.
         DatasetError, UnsupportedSpaceError: see ``check`` and ``require_storable``.
     """
     target, base = dataset_path(dataset_id, root), datasets_root(root)
@@ -116,7 +118,7 @@ def save(
         json.dumps(provenance)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"The provenance of '{dataset_id}' must be made of JSON values: {error}.") from error
-    with staging(base) as staged:
+    with told_without_room(dataset_id, base), staging(base) as staged:
         (staged / DATA).mkdir()
         stream = [parts] if isinstance(parts, Episodes) else parts
         episodes, transitions = write(stream, staged / DATA, dataset_id, card)

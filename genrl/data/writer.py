@@ -14,6 +14,8 @@ from genrl.data.checks import check
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import AlignmentError, ConfigurationError, EmptyDatasetError
 from genrl.data.lossless import require_storable, storable
+from genrl.data.reader import HDF5_FILE
+from genrl.data.room import reserve, size_in_file
 from genrl.data.spaces import Leaves, enclosing, leaf_spaces, unflatten
 
 HDF5_VERSION = ("v110", "v110")
@@ -36,6 +38,7 @@ def write(parts: Iterable[Episodes], folder: Path, dataset_id: str, card: Datase
         DatasetError: what ``check`` refuses, infos whose names cannot be stored, or no episode at all.
         ConfigurationError: two parts have different spaces.
         UnsupportedSpaceError: see ``require_storable``.
+        OSError: there is no room for a part; it is not begun then.
     """
     remaining = iter(parts)
     first = next((part for part in remaining if len(part)), None)
@@ -44,11 +47,11 @@ def write(parts: Iterable[Episodes], folder: Path, dataset_id: str, card: Datase
     storage = MinariStorage.new(folder, first.observation_space, first.action_space)
     card = card or first.card
     storage.update_metadata(_metadata(card, dataset_id))
-    tally = _Tally(dataset_id, first)
+    tally = _Tally(dataset_id, first, folder / HDF5_FILE)
     stream = _chained(first, remaining)
     del first  # so that no part outlives its turn
     # Minari reopens this file and so inherits its settings
-    with h5py.File(folder / "main_data.hdf5", "w", libver=HDF5_VERSION, track_order=True):
+    with h5py.File(folder / HDF5_FILE, "w", libver=HDF5_VERSION, track_order=True):
         storage.update_episodes(tally.buffers(stream))
     storage.update_metadata({"dataset_size": float(storage.get_size())})
     _put_in_order(folder / METADATA_FILE_NAME, card)
@@ -62,11 +65,11 @@ def _chained(first: Episodes, others: Iterator[Episodes]) -> Iterator[Episodes]:
 
 
 class _Tally:
-    """Turns checked parts into Minari's buffers and counts them."""
+    """Turns checked parts, for which ``file`` has room, into Minari's buffers and counts them."""
 
-    def __init__(self, dataset_id: str, first: Episodes) -> None:
-        self.dataset_id, self.spaces = dataset_id, (first.observation_space, first.action_space)
-        self.episodes = self.transitions = 0
+    def __init__(self, dataset_id: str, first: Episodes, file: Path) -> None:
+        self.dataset_id, self.spaces, self.file = dataset_id, (first.observation_space, first.action_space), file
+        self.episodes = self.transitions = self.bytes = 0
 
     def buffers(self, parts: Iterator[Episodes]) -> Iterator[EpisodeBuffer]:
         for part in parts:
@@ -86,6 +89,8 @@ class _Tally:
             for path, leaf in leaf_spaces(space).items():
                 require_storable(leaf, leaves[path].numpy().dtype, f"Data set '{self.dataset_id}': leaf {path!r}")
         _require_names(part.infos, f"Data set '{self.dataset_id}'")
+        self.bytes += size_in_file(part)
+        reserve(self.file, self.bytes)
         yield from (_buffer(part, index) for index in range(len(part)))
         self.episodes += len(part)
         self.transitions += part.num_transitions

@@ -1,13 +1,7 @@
 """What a long synthesis will cost, told after its first block."""
 
 from genrl.data.episodes import Episodes
-
-
-def size(episodes: Episodes) -> int:
-    """Bytes of all tensors."""
-    leaves = [*episodes.observations.values(), *episodes.actions.values(), *episodes.infos.values()]
-    leaves += [episodes.rewards, episodes.terminations, episodes.truncations, episodes.lengths]
-    return sum(leaf.numel() * leaf.element_size() for leaf in leaves)
+from genrl.data.room import size
 
 
 def forecast(block: Episodes, blocks: int, seconds: float) -> str:

@@ -56,6 +56,31 @@ def hidden(root):
     return sorted(path.name for path in root.iterdir() if path.name.startswith("."))
 
 
+LIMITED = """
+import resource, sys
+from made_episodes import hopper
+from genrl.data.errors import DatasetError
+from genrl.data.store import save
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    save((hopper([200] * 20, seed) for seed in range(3)), "large-v0", root=sys.argv[1])
+except DatasetError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("limit", [2_000, 200_000, 1_000_000, 1_500_000])
+def test_a_save_that_finds_no_room_is_refused_and_leaves_nothing(root, limit):
+    """A limit on the length of a file stands for a full disk; HDF5 itself would crash the process."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    call = [sys.executable, "-c", LIMITED, str(root), str(limit)]
+    finished = subprocess.run(call, capture_output=True, text=True, env=environment)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.startswith(f"Data set 'large-v0' cannot be written to {root}, which has no space for it")
+    assert not list(root.iterdir())
+
+
 def test_a_killed_save_leaves_nothing_visible_and_the_old_one_whole(root):
     with half_way_saver(root):
         assert minari.list_local_datasets() == {}

@@ -20,10 +20,11 @@ from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConditionError, ConfigurationError, DatasetExistsError, DatasetIdError
 from genrl.data.policies import RandomPolicy
+from genrl.data.room import size
 from genrl.data.store import load, save
 from genrl.data.verify import verify
 from genrl.methods.method import Block
-from genrl.synthesis.forecast import forecast, size
+from genrl.synthesis.forecast import forecast
 from genrl.synthesis.generate import Plan, sample
 from genrl.synthesis.relabel import Rewards
 from genrl.synthesis.shards import identity
