@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 from genrl.data.errors import ConfigurationError
+
+
+def require_numbers(who: str, **values: object) -> None:
+    """Refuse what is no finite number.
+
+    Raises:
+        ConfigurationError: a value of ``who`` is none.
+    """
+    for name, value in values.items():
+        if not (isinstance(value, Real) and math.isfinite(value)):
+            raise ConfigurationError(f"{name} of a {who} is a finite number, not {value!r}.")
 
 
 def require_at_least(lowest: float, **numbers: float | None) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_numbers
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.grids import uniform
@@ -55,7 +56,8 @@ class Sampling(Setting):
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        _require_numbers(self, "sigma_min", "sigma_max", "rho", "temperature")
+        numbers = {name: getattr(self, name) for name in ("sigma_min", "sigma_max", "rho", "temperature")}
+        require_numbers(type(self).__name__, **numbers)
         _require_common(self)
         if not self.rho > 0:
             raise ConfigurationError(f"The grid is bent by a rho above 0, not by {self.rho}.")
@@ -113,7 +115,7 @@ class FlowSampling(Setting):
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        _require_numbers(self, "bend", "temperature")
+        require_numbers(type(self).__name__, bend=self.bend, temperature=self.temperature)
         _require_common(self)
         if not self.bend > 0:
             raise ConfigurationError(f"Times are bent by a power above 0, not by {self.bend}.")
@@ -154,13 +156,6 @@ def _solved(
         )
     with at_precision(how.precision, x.device):
         return SAMPLERS[how.solver](denoiser, x, grid, condition, noise, **how.options)
-
-
-def _require_numbers(how: Sampling | FlowSampling, *names: str) -> None:
-    for name in names:
-        value = getattr(how, name)
-        if not (isinstance(value, Real) and math.isfinite(value)):
-            raise ConfigurationError(f"{name} of a {type(how).__name__} is a finite number, not {value!r}.")
 
 
 def _require_common(how: Sampling | FlowSampling) -> None:

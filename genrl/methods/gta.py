@@ -6,9 +6,7 @@ https://arxiv.org/abs/2405.16907: noise level 0.5, return amplified by 1.3, clas
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +17,7 @@ from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_numbers
 from genrl.data.samplers import WindowSampler
 from genrl.data.store import load
 from genrl.diffusion.guidance import ClassifierFree
@@ -59,9 +58,7 @@ class GTA(Composite):
         super().__init__()
         if not 0 < level <= 1:
             raise ConfigurationError(f"level is a share of the sampler's steps, above 0 and at most 1, not {level}.")
-        for name, value in {"amplify": amplify, "weight": weight}.items():
-            if not (isinstance(value, Real) and math.isfinite(value)):
-                raise ConfigurationError(f"{name} of a GTA is a finite number, not {value!r}.")
+        require_numbers("GTA", amplify=amplify, weight=weight)
         method.header()
         if method.return_dropout >= 1:
             raise ConfigurationError(

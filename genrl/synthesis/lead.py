@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from genrl.data.errors import CheckpointError, ConfigurationError
+from genrl.data.ranges import require_numbers
 from genrl.learners.agent import Agent
 from genrl.learners.future_conditioned import FutureConditioned
 from genrl.learners.learner import Learner
@@ -82,8 +82,7 @@ def scaled(guidance: Guidance, scale: float | None) -> Guidance:
     """
     if scale is None:
         return guidance
-    if not math.isfinite(scale):
-        raise ConfigurationError(f"A guidance scale is a finite number, not {scale}.")
+    require_numbers("Guidance", scale=scale)
     schedule: Any = guidance.schedule
     try:
         return replace(guidance, schedule=replace(schedule, scale=scale))

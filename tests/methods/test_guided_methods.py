@@ -389,3 +389,17 @@ def test_a_gradient_near_some_rows_is_the_gradient_at_all_with_their_states(mode
     both = Combined([(2.0, PolicyScore(packing, agent)), (-1.0, PolicyScore(packing, critic))])
     for score in (PolicyScore(packing, agent), PolicyScore(packing, critic), both):
         assert torch.equal(near(score, rows)(there), score(there))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "abc"])
+def test_strengths_that_are_no_numbers_are_refused(model, value):
+    for name in ("amplify", "weight"):
+        with pytest.raises(ConfigurationError, match=f"{name} of a GTA is a finite number, not {value!r}"):
+            GTA(model, linear(), **{name: value})
+    with pytest.raises(ConfigurationError, match=f"scale of a Guidance is a finite number, not {value!r}"):
+        scaled(Guidance(), value)
+
+
+def test_data_of_other_spaces_are_not_varied(model):
+    with pytest.raises(ConfigurationError, match="was fitted to data with the observation space"):
+        GTA(model, walks()).synthesize(Block(0, 0, 2))
