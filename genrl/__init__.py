@@ -7,75 +7,87 @@ everything else is imported from its own module.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from genrl.data.alone import Alone
-    from genrl.data.collect import collect
-    from genrl.data.conditions import Conditions
-    from genrl.data.environments import make_env
-    from genrl.data.episodes import Episodes
-    from genrl.data.info import info
+if TYPE_CHECKING:  # each name under its own, so that type checkers take it for exported
+    from genrl.data.alone import Alone as Alone
+    from genrl.data.collect import collect as collect
+    from genrl.data.conditions import Conditions as Conditions
+    from genrl.data.environments import make_env as make_env
+    from genrl.data.episodes import Episodes as Episodes
+    from genrl.data.info import info as info
     from genrl.data.store import load as load_dataset
     from genrl.data.store import save as save_dataset
-    from genrl.data.verify import verify
-    from genrl.data.waypoint import WaypointPolicy
-    from genrl.diffusion.guidance import Posterior, Published
-    from genrl.diffusion.sampling import FlowSampling
-    from genrl.evaluation.dynamics_error import dynamics_error
-    from genrl.evaluation.evaluate import evaluate
-    from genrl.evaluation.guidance_plots import frontier, guidance_strength
-    from genrl.evaluation.learning_curve import LearningCurve
-    from genrl.evaluation.likelihood import policy_likelihood
+    from genrl.data.verify import verify as verify
+    from genrl.data.waypoint import WaypointPolicy as WaypointPolicy
+    from genrl.diffusion.guidance import Posterior as Posterior
+    from genrl.diffusion.guidance import Published as Published
+    from genrl.diffusion.sampling import FlowSampling as FlowSampling
+    from genrl.evaluation.dynamics_error import dynamics_error as dynamics_error
+    from genrl.evaluation.evaluate import evaluate as evaluate
+    from genrl.evaluation.guidance_plots import frontier as frontier
+    from genrl.evaluation.guidance_plots import guidance_strength as guidance_strength
+    from genrl.evaluation.learning_curve import LearningCurve as LearningCurve
+    from genrl.evaluation.likelihood import policy_likelihood as policy_likelihood
     from genrl.evaluation.plots import trajectories as plot
     from genrl.evaluation.quality import quality_report as report
-    from genrl.evaluation.replay import replay
-    from genrl.evaluation.simulated import Simulated
-    from genrl.gflownets.explorer import Explorer
-    from genrl.gflownets.objects import ObjectSet
-    from genrl.learners.bc import BC
-    from genrl.learners.behavior_transformer import BehaviorTransformer
-    from genrl.learners.beso import BESO
-    from genrl.learners.cql import CQL
-    from genrl.learners.decision_transformer import DecisionTransformer
-    from genrl.learners.doc import DoC
-    from genrl.learners.flow_policy import FlowPolicy
-    from genrl.learners.future_vae import FutureVAE
-    from genrl.learners.gcbc import GCBC
-    from genrl.learners.iql import IQL
-    from genrl.learners.latent_plan import LatentPlanPolicy
-    from genrl.learners.latents import CategoricalLatent, GaussianLatent
-    from genrl.learners.outcomes import Surprises
-    from genrl.learners.percent_bc import PercentBC
-    from genrl.learners.rvs import RvS
-    from genrl.learners.sac import SAC
-    from genrl.learners.sequence_bc import SequenceBC
-    from genrl.learners.td3bc import TD3BC
-    from genrl.methods.amortised_gfn import AmortisedGFN
-    from genrl.methods.converted_gfn import ConvertedGFN
-    from genrl.methods.diffusion_world_model import DiffusionWorldModel
-    from genrl.methods.flow_network import FlowNetwork
-    from genrl.methods.gta import GTA
-    from genrl.methods.imagination import Imagination
-    from genrl.methods.imagined_futures import ImaginedFutures
-    from genrl.methods.imagined_play import ImaginedPlay
-    from genrl.methods.mbrcsl import MBRCSL
-    from genrl.methods.ocgfn import OCGFN
-    from genrl.methods.outcome_plans import OutcomePlans
-    from genrl.methods.pessimistic_imagination import PessimisticImagination
-    from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
-    from genrl.methods.sampling import Sampling
-    from genrl.methods.steered import Guidance
-    from genrl.methods.tokens import Bins, Clusters, Tokens
-    from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
-    from genrl.methods.transition_diffusion import TransitionDiffusion
-    from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
-    from genrl.methods.world_model import WorldModel
-    from genrl.nets.window_mlp import WindowMLP
-    from genrl.synthesis.generate import Plan, sample
-    from genrl.synthesis.renewal import Renewal
-    from genrl.synthesis.sources import Guided, Imagined, Pessimistic, Unguided
-    from genrl.synthesis.synthesize import synthesize
-    from genrl.training.checkpoint import load, save
-    from genrl.training.fit import fit
+    from genrl.evaluation.replay import replay as replay
+    from genrl.evaluation.simulated import Simulated as Simulated
+    from genrl.gflownets.explorer import Explorer as Explorer
+    from genrl.gflownets.objects import ObjectSet as ObjectSet
+    from genrl.learners.bc import BC as BC
+    from genrl.learners.behavior_transformer import BehaviorTransformer as BehaviorTransformer
+    from genrl.learners.beso import BESO as BESO
+    from genrl.learners.cql import CQL as CQL
+    from genrl.learners.decision_transformer import DecisionTransformer as DecisionTransformer
+    from genrl.learners.doc import DoC as DoC
+    from genrl.learners.flow_policy import FlowPolicy as FlowPolicy
+    from genrl.learners.future_vae import FutureVAE as FutureVAE
+    from genrl.learners.gcbc import GCBC as GCBC
+    from genrl.learners.iql import IQL as IQL
+    from genrl.learners.latent_plan import LatentPlanPolicy as LatentPlanPolicy
+    from genrl.learners.latents import CategoricalLatent as CategoricalLatent
+    from genrl.learners.latents import GaussianLatent as GaussianLatent
+    from genrl.learners.outcomes import Surprises as Surprises
+    from genrl.learners.percent_bc import PercentBC as PercentBC
+    from genrl.learners.rvs import RvS as RvS
+    from genrl.learners.sac import SAC as SAC
+    from genrl.learners.sequence_bc import SequenceBC as SequenceBC
+    from genrl.learners.td3bc import TD3BC as TD3BC
+    from genrl.methods.amortised_gfn import AmortisedGFN as AmortisedGFN
+    from genrl.methods.converted_gfn import ConvertedGFN as ConvertedGFN
+    from genrl.methods.diffusion_world_model import DiffusionWorldModel as DiffusionWorldModel
+    from genrl.methods.flow_network import FlowNetwork as FlowNetwork
+    from genrl.methods.gta import GTA as GTA
+    from genrl.methods.imagination import Imagination as Imagination
+    from genrl.methods.imagined_futures import ImaginedFutures as ImaginedFutures
+    from genrl.methods.imagined_play import ImaginedPlay as ImaginedPlay
+    from genrl.methods.mbrcsl import MBRCSL as MBRCSL
+    from genrl.methods.ocgfn import OCGFN as OCGFN
+    from genrl.methods.outcome_plans import OutcomePlans as OutcomePlans
+    from genrl.methods.pessimistic_imagination import PessimisticImagination as PessimisticImagination
+    from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion as PolicyGuidedDiffusion
+    from genrl.methods.sampling import Sampling as Sampling
+    from genrl.methods.steered import Guidance as Guidance
+    from genrl.methods.tokens import Bins as Bins
+    from genrl.methods.tokens import Clusters as Clusters
+    from genrl.methods.tokens import Tokens as Tokens
+    from genrl.methods.trajectory_diffusion import TrajectoryDiffusion as TrajectoryDiffusion
+    from genrl.methods.transition_diffusion import TransitionDiffusion as TransitionDiffusion
+    from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion as ValueGuidedDiffusion
+    from genrl.methods.world_model import WorldModel as WorldModel
+    from genrl.nets.window_mlp import WindowMLP as WindowMLP
+    from genrl.synthesis.generate import Plan as Plan
+    from genrl.synthesis.generate import sample as sample
+    from genrl.synthesis.renewal import Renewal as Renewal
+    from genrl.synthesis.sources import Guided as Guided
+    from genrl.synthesis.sources import Imagined as Imagined
+    from genrl.synthesis.sources import Pessimistic as Pessimistic
+    from genrl.synthesis.sources import Unguided as Unguided
+    from genrl.synthesis.synthesize import synthesize as synthesize
+    from genrl.training.checkpoint import load as load
+    from genrl.training.checkpoint import save as save
+    from genrl.training.fit import fit as fit
+
+    __all__ = ["load_dataset", "plot", "report", "save_dataset"]  # those of another name in their modules
 
 _HOMES = {
     # data sets
@@ -168,89 +180,9 @@ _HOMES = {
     "report": "genrl.evaluation.quality:quality_report",
 }
 
-__all__ = [
-    "BC",
-    "BESO",
-    "CQL",
-    "GCBC",
-    "GTA",
-    "IQL",
-    "MBRCSL",
-    "OCGFN",
-    "SAC",
-    "TD3BC",
-    "Alone",
-    "AmortisedGFN",
-    "BehaviorTransformer",
-    "Bins",
-    "CategoricalLatent",
-    "Clusters",
-    "Conditions",
-    "ConvertedGFN",
-    "DecisionTransformer",
-    "DiffusionWorldModel",
-    "DoC",
-    "Episodes",
-    "Explorer",
-    "FlowNetwork",
-    "FlowPolicy",
-    "FlowSampling",
-    "FutureVAE",
-    "GaussianLatent",
-    "Guidance",
-    "Guided",
-    "Imagination",
-    "Imagined",
-    "ImaginedFutures",
-    "ImaginedPlay",
-    "LatentPlanPolicy",
-    "LearningCurve",
-    "ObjectSet",
-    "OutcomePlans",
-    "PercentBC",
-    "Pessimistic",
-    "PessimisticImagination",
-    "Plan",
-    "PolicyGuidedDiffusion",
-    "Posterior",
-    "Published",
-    "Renewal",
-    "RvS",
-    "Sampling",
-    "SequenceBC",
-    "Simulated",
-    "Surprises",
-    "Tokens",
-    "TrajectoryDiffusion",
-    "TransitionDiffusion",
-    "Unguided",
-    "ValueGuidedDiffusion",
-    "WaypointPolicy",
-    "WindowMLP",
-    "WorldModel",
-    "collect",
-    "dynamics_error",
-    "evaluate",
-    "fit",
-    "frontier",
-    "guidance_strength",
-    "info",
-    "load",
-    "load_dataset",
-    "make_env",
-    "plot",
-    "policy_likelihood",
-    "replay",
-    "report",
-    "sample",
-    "save",
-    "save_dataset",
-    "synthesize",
-    "verify",
-]
-
 
 if not TYPE_CHECKING:  # type checkers would take it for any name at all
+    __all__ = sorted(_HOMES)
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
