@@ -1,8 +1,8 @@
 """Environments whose observations tell their whole state: how to put them there, and which states they never have.
 
 The environment's own code steps, rewards and terminates, so a transition that really happened comes back to float
-precision. The constraint solver starts from zero accelerations each time: what comes out depends on the state and the
-action alone.
+precision. The constraint solver starts from zero accelerations in a state that is put: what comes out of the first step
+depends on the state and the action alone.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ class Body(Protocol):
     def hidden(self, states: np.ndarray) -> np.ndarray:
         """(B,) bool: the observation does not tell what happens next, so the state cannot be restored."""
 
-    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """Next state (S,), reward and termination of one state (S,), action (A,) and goal (G,), which may be empty."""
+    def put(self, state: np.ndarray) -> None:
+        """Be in a state (S,)."""
+
+    def advance(self, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """Next state (S,), reward and termination by an action (A,) towards a goal (G,), which may be empty."""
 
 
 def never(env: Any) -> bool:
@@ -94,21 +97,21 @@ class Locomotion:
         """A velocity was clipped."""
         return (np.abs(states[:, self.positions :]) == self.clip).any(1)
 
-    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """The environment's own step."""
-        self._put(state)
-        observation, reward, terminated, _, _ = self.env.step(action)
-        return observation, float(reward), bool(terminated)
-
-    def _put(self, state: np.ndarray) -> None:
+    def put(self, state: np.ndarray) -> None:
+        """By positions and velocities; what observations leave out is zero."""
         data = self.env.data
         data.qpos[: self.left_out] = 0
         data.qpos[self.left_out :] = state[: self.positions]
         data.qvel[:] = state[self.positions :]
         data.qacc_warmstart[:] = 0
 
+    def advance(self, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """The environment's own step."""
+        observation, reward, terminated, _, _ = self.env.step(action)
+        return observation, float(reward), bool(terminated)
+
     def _ended(self, state: np.ndarray) -> bool:
-        self._put(state)
+        self.put(state)
         return self.over(self.env)
 
 
@@ -138,18 +141,21 @@ class PointMaze:
         """Nothing is."""
         return np.zeros(len(states), bool)
 
-    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
-        """The ball's own step, and the maze's reward and termination."""
+    def put(self, state: np.ndarray) -> None:
+        """The ball at a place with a velocity."""
         data = self.mujoco
         data.qpos[:], data.qvel[:] = state[:2], state[2:]
         data.qacc_warmstart[:] = 0
+
+    def advance(self, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        """The ball's own step, and the maze's reward and termination."""
         after = self.ball.step(action)[0]
         terminated = self.env.compute_terminated(after[:2], goal, {})
         return after, float(self.env.compute_reward(after[:2], goal, {})), bool(terminated)
 
 
 class StitchMaze(PointMaze):
-    """genrl's maze with a goal that is not observed: the reward is the mean over the places where it may be."""
+    """genrl's maze. Where its goal is not observed, the reward is the mean over the places where it may be."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env.ball)
@@ -157,10 +163,11 @@ class StitchMaze(PointMaze):
         across = (np.arange(MESH) + 0.5) / MESH * 2 * JITTER - JITTER
         self.goals = middle + np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
 
-    def step(self, state: np.ndarray, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
+    def advance(self, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool]:
         """The ball's own step, and the reward to be expected."""
-        after, _, _ = super().step(state, action, self.goals[0])
-        return after, float(self.env.compute_reward(after[:2], self.goals, {}).mean()), False
+        after = self.ball.step(action)[0]
+        rewards = self.env.compute_reward(after[:2], goal if len(goal) else self.goals, {})
+        return after, float(np.mean(rewards)), False
 
 
 MESH = 16

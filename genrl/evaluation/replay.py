@@ -5,17 +5,13 @@ A model's errors add up over an episode; its predicted return is worth as much a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
-from genrl.dynamics.protocol import Outcome
-from genrl.dynamics.rollout import rollout
 from genrl.evaluation.simulators import Simulator
 
 
@@ -73,55 +69,18 @@ def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:
         ConditionError: the first state of an episode is none that the simulator can be in.
     """
     simulator = simulator or Simulator.of(data.card)
-    states, first = simulator.states(data.observations), data.observation_starts
-    if broken := torch.stack([*simulator.faults(states[first]).values()]).any(0).nonzero().flatten().tolist():
+    states, goals = simulator.states(data.observations), simulator.goals_of(data.observations)
+    first = data.observation_starts
+    unlike = torch.stack([*simulator.faults(states[first]).values(), simulator.hidden(states[first])]).any(0)
+    if broken := unlike.nonzero().flatten().tolist():
         raise ConditionError(f"The simulator cannot be put where these episodes begin: {', '.join(map(str, broken))}.")
-    horizon = int(data.lengths.max())
-    goals = _by_step(data, simulator.goals_of(data.observations)[data.observation_rows + 1], horizon)
-    actions = iter(_by_step(data, data.actions[""], horizon))
-    made = rollout(
-        _Rewarded(simulator, iter(goals)),
-        lambda states, noise: next(actions),
-        states[first],
-        horizon,
-        lambda step, like: torch.zeros_like(like),
-    )
-    steps = torch.minimum(made.lengths, data.lengths)
-    counted = torch.arange(made.rewards.shape[1]) < steps[:, None]
-    last = made.states[torch.arange(len(data)), steps]
-    apart = (last - states[first + data.lengths]).norm(dim=-1)
-    true = torch.where(counted, made.rewards, 0.0).sum(1)
-    return Replay(data.returns.numpy(), true.numpy(), apart.numpy(), _tried(data))
-
-
-@dataclass(frozen=True)
-class _Rewarded:
-    """A simulator each of whose steps is rewarded by the goals that the data show after it."""
-
-    simulator: Simulator
-    goals: Iterator[Tensor]
-
-    @property
-    def state_dim(self) -> int:
-        return self.simulator.state_dim
-
-    @property
-    def action_dim(self) -> int:
-        return self.simulator.action_dim
-
-    @property
-    def noise_dim(self) -> int:
-        return self.simulator.noise_dim
-
-    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:
-        return self.simulator.towards(next(self.goals)).step(state, action)
-
-
-def _by_step(data: Episodes, rows: Tensor, horizon: int) -> Sequence[Tensor]:
-    """Rows (N, D) of all transitions as (E, D) for each of ``horizon`` steps; zeros where an episode is over."""
-    steps = torch.zeros(len(data), horizon, *rows.shape[1:], dtype=rows.dtype)
-    steps[torch.arange(horizon) < data.lengths[:, None]] = rows
-    return steps.unbind(1)
+    true, apart = np.zeros(len(data)), np.zeros(len(data))
+    for row, (start, length) in enumerate(zip(first.tolist(), data.lengths.tolist(), strict=True)):
+        shown = slice(start, start + length + 1)  # its observations
+        done = data.actions[""][data.transition_starts[row] :][:length]
+        made, rewards = simulator.episode(states[start], done, goals[shown][1:])
+        true[row], apart[row] = rewards.sum(), (made[-1] - states[shown][-1]).norm()
+    return Replay(data.returns.numpy(), true, apart, _tried(data))
 
 
 def _tried(data: Episodes) -> int | None:

@@ -119,26 +119,24 @@ class Simulator:
     def step(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Outcome:
         """One step from each of B states by actions (B, A); nothing about it is random.
 
-        Impossible states are not stepped: what follows them is NaN. ``info`` holds ``impossible`` (B,) bool, the states
-        with faults and those that MuJoCo diverged from, and ``unstable`` (B,) bool, the latter alone.
+        Impossible states are not stepped, nor hidden ones, which more than one state looks like: what follows them is
+        NaN. ``info`` holds ``impossible`` (B,) bool, the states with faults and those that MuJoCo diverged from, and
+        ``unstable`` (B,) bool, the latter alone.
 
         Raises:
             ConditionError: goals are needed and there are not B of them.
         """
         impossible = torch.stack([*self.faults(state).values()]).any(0)
-        rows, controls = state.double().numpy(), action.numpy().astype(self.env.action_space.dtype)
-        goals = self._goals(len(rows))
+        rows, controls, goals = state.double().numpy(), self._controls(action), self._goals(len(state))
         after, rewards = np.full(state.shape, np.nan), np.full(len(rows), np.nan)
         ends, unstable = np.zeros((2, len(rows)), bool)
-        warnings = self.body.mujoco.warning.number
         with _without_log():
-            for row in (~impossible).nonzero().flatten().tolist():
-                warnings[:] = 0
-                following, reward, ended = self.body.step(rows[row], controls[row], goals[row])
-                if warnings.any() or not np.isfinite(following).all():
+            for row in (~(impossible | self.hidden(state))).nonzero().flatten().tolist():
+                self.body.put(rows[row])
+                if (made := self._advance(controls[row], goals[row])) is None:
                     unstable[row] = True
                 else:
-                    after[row], rewards[row], ends[row] = following, reward, ended
+                    after[row], rewards[row], ends[row] = made
         diverged = torch.from_numpy(unstable)
         return Outcome(
             torch.from_numpy(after).to(state),
@@ -146,6 +144,36 @@ class Simulator:
             torch.from_numpy(ends),
             {"impossible": impossible | diverged, "unstable": diverged},
         )
+
+    def episode(self, state: Tensor, actions: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
+        """States (T' + 1, S) and rewards (T',), T' <= T, from a state (S,) by actions (T, A) towards goals (T, G).
+
+        Each step goes on from the simulator's own state, not from what is observed of it. It ends where the environment
+        ends it, and before a step from which MuJoCo diverges.
+        """
+        states, rewards = [state.double().numpy()], []
+        self.body.put(states[0])
+        with _without_log():
+            for action, goal in zip(self._controls(actions), goals.double().numpy(), strict=True):
+                if (made := self._advance(action, goal)) is None:
+                    break
+                following, reward, ended = made
+                states.append(following)
+                rewards.append(reward)
+                if ended:
+                    break
+        return torch.from_numpy(np.stack(states)), torch.tensor(rewards, dtype=torch.float64)
+
+    def _advance(self, action: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, float, bool] | None:
+        """One step from where the body is; None where it diverges."""
+        warnings = self.body.mujoco.warning.number
+        warnings[:] = 0
+        made = self.body.advance(action, goal)
+        return None if warnings.any() or not np.isfinite(made[0]).all() else made
+
+    def _controls(self, actions: Tensor) -> np.ndarray:
+        """(B, A) in the environment's own type."""
+        return actions.numpy().astype(self.env.action_space.dtype)
 
     def _goals(self, count: int) -> np.ndarray:
         """(B, G) float64."""

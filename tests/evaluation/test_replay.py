@@ -12,10 +12,12 @@ from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.journeys import expert
+from genrl.data.policies import RandomPolicy
 from genrl.data.stitch_maze import ENV_ID
 from genrl.data.store import save
 from genrl.data.waypoint import WaypointPolicy
 from genrl.evaluation.replay import replay
+from genrl.evaluation.simulators import Simulator
 
 MAZE, DENSE = "PointMaze_UMaze-v3", {"reward_type": "dense", "continuing_task": False}
 
@@ -33,6 +35,27 @@ def test_real_episodes_come_back_as_they_were(data):
     np.testing.assert_allclose(again.true, again.predicted, rtol=1e-6)
     assert again.apart.max() < 1e-5
     assert again.acceptance is None
+
+
+def test_an_episode_goes_on_from_what_is_not_observed_of_it():
+    """Walker2d clips the velocities that it shows: most of these states are shown by others, too."""
+    walker = "Walker2d-v5"
+    played = collect(walker, RandomPolicy(make_env(walker).action_space), 8, 1000, max_steps=100)
+    simulator = Simulator.of(played.card)
+    assert simulator.hidden(simulator.states(played.observations)).double().mean() > 0.5
+    again = replay(played)
+    np.testing.assert_allclose(again.true, again.predicted, rtol=1e-6)
+    assert again.apart.max() < 1e-6
+    shown = played.observations[""].clone()
+    shown[played.observation_starts[3], -1] = 10.0
+    with pytest.raises(ConditionError, match="cannot be put where these episodes begin: 3"):
+        replay(replace(played, observations={"": shown}))
+
+
+def test_a_goal_that_is_shown_is_the_one_that_rewards():
+    shown = collect(ENV_ID, expert(make_env(ENV_ID)), 3, 1000, env_kwargs={"hide_goal": False})
+    again = replay(shown)
+    np.testing.assert_allclose(again.true, again.predicted, rtol=1e-6)
 
 
 def test_goals_that_move_within_an_episode_are_followed():
