@@ -91,7 +91,9 @@ class Misled:
             conditions.require("Misled", set(), batch=len(observations))
         if deterministic:
             return np.full(len(observations), int(self.p > 0.5), np.int64)
-        return self._generators.draw(lambda generator: np.asarray(generator.random() < self.p, np.int64))
+        return self._generators.draw(
+            len(observations), lambda generator: np.asarray(generator.random() < self.p, np.int64)
+        )
 
 
 gym.register(ENV_ID, "genrl.data.bandit:Bandit", kwargs={"p": 0.1})

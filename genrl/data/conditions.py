@@ -56,8 +56,9 @@ class Conditions:
             if name not in understood:
                 known = ", ".join(sorted(understood)) or "none"
                 raise ConditionError(f"{who} does not understand the condition '{name}'; it understands: {known}.")
-            if batch is not None and value.shape[0] != batch:
-                raise ConditionError(f"The condition '{name}' has {value.shape[0]} rows for a batch of {batch}.")
+            if batch is not None and value.shape[:1] != (batch,):
+                rows = value.shape[0] if value.ndim else "no"
+                raise ConditionError(f"The condition '{name}' has {rows} rows for a batch of {batch}.")
 
     def rows(self, index: slice | Tensor) -> Conditions:
         """The same conditions for part of the batch."""

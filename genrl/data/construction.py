@@ -307,7 +307,7 @@ class Uniform:
         if conditions is not None:
             conditions.require("Uniform", set(), batch=len(observations))
         states: Any = self.game.env.states_from_tensor(torch.as_tensor(observations))
-        coins = self._generators.draw(lambda generator: np.asarray(generator.random()))
+        coins = self._generators.draw(len(observations), lambda generator: np.asarray(generator.random()))
         steps = states.forward_masks.double().cumsum(-1).numpy()
         return (steps > coins[:, None] * steps[:, -1:]).argmax(-1)
 

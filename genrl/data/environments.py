@@ -173,8 +173,12 @@ class Lockstep:
             NonFiniteError: an action is NaN or infinite.
             OutOfSpaceError: an action lies outside the action space.
         """
+        try:
+            given = flatten(self.action_space, actions)
+        except (KeyError, IndexError, TypeError) as error:
+            raise AlignmentError(f"The policy returned {type(actions).__name__} for {self.action_space}.") from error
         leaves = {}
-        for path, leaf in flatten(self.action_space, actions).items():
+        for path, leaf in given.items():
             space = self._action_leaves[path]
             expected = (len(self), *(space.shape or ()))
             if leaf.shape != expected or not np.can_cast(leaf.dtype, space.dtype, "same_kind"):

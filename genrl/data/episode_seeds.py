@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genrl.data.errors import ConfigurationError
+
 
 class EpisodeSeeds(NamedTuple):
     """What is random about one episode, derived from the seed of a collection and the index of the episode."""
@@ -33,8 +35,16 @@ class EpisodeGenerators:
         for slot in np.flatnonzero(mask):
             self._generators[slot] = np.random.default_rng(int(seeds[slot]))
 
-    def draw(self, sample: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
-        """(B, ...) one sample from each environment's own generator."""
+    def draw(self, count: int, sample: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
+        """(B, ...) one sample from each environment's own generator, for ``count`` = B environments.
+
+        Raises:
+            ConfigurationError: a last ``reset`` was for another number of environments, or there was none.
+        """
+        if len(self) != count:
+            raise ConfigurationError(
+                f"This policy draws its actions: reset it for {count} environments first, or act deterministically."
+            )
         return np.stack([sample(generator) for generator in self._generators])
 
     def __getitem__(self, slot: int) -> np.random.Generator:

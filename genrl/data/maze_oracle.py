@@ -84,7 +84,7 @@ def noisy_steps(away: np.ndarray, noise: float, generators: EpisodeGenerators, d
     """(B, 2) float32 steps in [-1, 1], of length 1 along ``away`` (B, 2) before the noise on them."""
     actions = away / (np.linalg.norm(away, axis=-1, keepdims=True) + 1e-6)
     if not deterministic:
-        actions = actions + noise * generators.draw(lambda generator: generator.standard_normal(2))
+        actions = actions + noise * generators.draw(len(away), lambda generator: generator.standard_normal(2))
     return np.clip(actions, -1, 1).astype(np.float32)
 
 
@@ -132,7 +132,7 @@ class MazeOracle:
         if conditions is not None:
             conditions.require("MazeOracle", set(), batch=len(positions))
         slots = iter(range(len(positions)))
-        aims = self._generators.draw(lambda generator: self._aim(next(slots), positions, generator))
+        aims = self._generators.draw(len(positions), lambda generator: self._aim(next(slots), positions, generator))
         return noisy_steps(aims - positions, self.noise, self._generators, deterministic)
 
     def _aim(self, slot: int, positions: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
-from genrl.data.errors import AlignmentError, CheckpointError
+from genrl.data.errors import AlignmentError, CheckpointError, ConfigurationError
 from genrl.data.npz import read_npz
 from genrl.data.spaces import flatten, unflatten
 
@@ -32,8 +32,14 @@ class RandomPolicy:
             self._spaces[slot].seed(int(seeds[slot]))
 
     def act(self, observations: Any, conditions: Conditions | None = None, deterministic: bool = False) -> Any:
-        """Random actions for all B environments, whatever they observe."""
+        """Random actions for all B environments, whatever they observe.
+
+        Raises:
+            ConfigurationError: the policy was never reset.
+        """
         _refuse(conditions, "RandomPolicy")
+        if not self._spaces:
+            raise ConfigurationError("This policy draws its actions: reset it for the environments first.")
         samples = [flatten(space, space.sample()) for space in self._spaces]
         return unflatten(self.action_space, {path: np.stack([s[path] for s in samples]) for path in samples[0]})
 
@@ -135,6 +141,7 @@ class ActorPolicy:
 
         Raises:
             AlignmentError: the observations are not of the actor's size.
+            ConfigurationError: actions are to be drawn, and the policy was not reset for B environments.
         """
         _refuse(conditions, "ActorPolicy")
         hidden = self._hidden(np.asarray(observations))
@@ -143,7 +150,7 @@ class ActorPolicy:
             weights, bias = self.log_std
             log_std = bias if weights is None else np.clip(_affine(hidden, weights, bias), -20, 2)
             size = action.shape[1]
-            action = action + np.exp(log_std) * self._generators.draw(lambda g: g.standard_normal(size))
+            action = action + np.exp(log_std) * self._generators.draw(len(action), lambda g: g.standard_normal(size))
         return np.clip(SQUASHES[self.squash](action), -1.0, 1.0).astype(np.float32)
 
     def _hidden(self, observations: np.ndarray) -> np.ndarray:

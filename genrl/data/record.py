@@ -13,6 +13,8 @@ from genrl.data.spaces import enclosing, to_tensors
 from genrl.data.table import native, numeric
 
 NumpyLeaves = Mapping[str, np.ndarray]
+SUCCESS_INFOS = ("success", "is_success")
+"""Infos that are false at steps where an environment is silent: many tell of success at the end of an episode alone."""
 
 
 class Record:
@@ -55,7 +57,10 @@ class Record:
         self._observations.append(after)
         self._rewards.append(result.reward)
         for path, value in _numbers({**result.info, **{name: rows[self._slot] for name, rows in beside.items()}}):
-            self._infos[path].append(value)
+            rows = self._infos[path]
+            if path in SUCCESS_INFOS:
+                rows.extend([False] * (len(self._rewards) - 1 - len(rows)))
+            rows.append(value)
         self.terminated = result.terminated
         self.truncated = (result.truncated or len(self._rewards) == max_steps) and not result.terminated
 
@@ -63,6 +68,8 @@ class Record:
         """The finished episode."""
         steps = len(self._rewards)
         last = torch.arange(steps) == steps - 1
+        for path in self._infos.keys() & {*SUCCESS_INFOS}:
+            self._infos[path].extend([False] * (steps - len(self._infos[path])))
         return Episodes(
             observation_space=self._lockstep.observation_space,
             action_space=self._lockstep.action_space,

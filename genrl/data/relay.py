@@ -60,9 +60,10 @@ class Relay:
         each = [
             flatten(self.action_space, member.act(observations, conditions, deterministic)) for member in self.members
         ]
-        self._acted, rows = self._turn.copy(), np.arange(len(self._turn))
+        count = len(next(iter(each[0].values())))
+        drawn, self._acted = self._generators.draw(count, self._draw), self._turn.copy()
+        rows = np.arange(count)
         chosen = {path: np.stack([actions[path] for actions in each])[self._acted, rows] for path in each[0]}
-        drawn = self._generators.draw(self._draw)
         self._turn = np.where(drawn < 0, self._turn, drawn)
         return unflatten(self.action_space, chosen)
 

@@ -5,7 +5,7 @@ tuple positions with "/"; the path of a space that is itself a leaf is the empty
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -13,12 +13,36 @@ import torch
 from minari.serialization import deserialize_space, serialize_space
 from torch import Tensor
 
-from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
 
 LEAF_SPACES = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)
 
 Leaves = dict[str, Tensor]
 """Path of a leaf -> tensor of its native dtype, rows first."""
+
+
+class HasSpaces(Protocol):
+    """Episodes, what was fitted to them, or an environment."""
+
+    @property
+    def observation_space(self) -> gym.Space:
+        """What is seen."""
+
+    @property
+    def action_space(self) -> gym.Space:
+        """What is done."""
+
+
+def require_same_spaces(one: HasSpaces, who: str, other: HasSpaces, whose: str, remedy: str) -> None:
+    """Refuse two that do not belong together; ``who``, ``whose`` and ``remedy`` are words of the error.
+
+    Raises:
+        ConfigurationError: their spaces differ.
+    """
+    for name in ("observation_space", "action_space"):
+        here, there = getattr(one, name), getattr(other, name)
+        if here != there:
+            raise ConfigurationError(f"{who} has the {name.replace('_', ' ')} {here}, {whose} has {there}; {remedy}.")
 
 
 def leaf_spaces(space: gym.Space) -> dict[str, gym.Space]:
@@ -28,6 +52,18 @@ def leaf_spaces(space: gym.Space) -> dict[str, gym.Space]:
         UnsupportedSpaceError: a leaf is of another kind (Text, Graph, Sequence, ...).
     """
     return dict(_walk(space, ()))
+
+
+def forms(space: gym.Space) -> dict[str, tuple[Any, ...]]:
+    """Path of each leaf -> its kind, shape and choices: all but the bounds of boxes and what arrays are kept in."""
+    return {
+        path: (
+            type(leaf),
+            leaf.shape,
+            *(np.asarray(getattr(leaf, name, 0)).tolist() for name in ("n", "nvec", "start")),
+        )
+        for path, leaf in leaf_spaces(space).items()
+    }
 
 
 def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:

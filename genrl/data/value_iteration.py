@@ -135,6 +135,6 @@ class ValueIteration:
         best = self.best[np.asarray(observations)]
         if deterministic:
             return best
-        coins = self._generators.draw(lambda generator: generator.random(2))  # (B, 2)
+        coins = self._generators.draw(len(observations), lambda generator: generator.random(2))  # (B, 2)
         drawn = (coins[:, 1] * self.tables.reward.shape[1]).astype(np.int64)
         return np.where(coins[:, 0] < self.epsilon, drawn, best)

@@ -128,7 +128,7 @@ class WaypointPolicy:
         wanted *= self.speed / np.maximum(fastest, self.speed)
         action = self.damping * (wanted - velocity)
         if self.noise and not deterministic:
-            action += self.noise * self._generators.draw(lambda generator: generator.standard_normal(2))
+            action += self.noise * self._generators.draw(len(action), lambda generator: generator.standard_normal(2))
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def _target(self, position: np.ndarray, goal: np.ndarray) -> np.ndarray:

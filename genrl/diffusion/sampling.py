@@ -35,8 +35,8 @@ class Sampling(Setting):
         sigma_min, sigma_max, rho: the grid, in units of the normalised data.
         options: what else the solver takes, e.g. ``s_churn`` for heun.
         spacing: name of the grid in ``genrl.diffusion.spacings``.
-        temperature: factor on all noise that sampling draws; below 1 samples gather where the data are densest, with 0
-            nothing is drawn.
+        temperature: factor on the noise that samples begin with and that the solver adds; below 1 samples gather where
+            the data are densest, with 0 they are all one. Known entries are noised as ever.
         precision: 32-true, or bf16-mixed, in which networks multiply and convolve in bfloat16. That takes a half to
             three quarters of the time on a CPU that has it; what the batch size changes by rounding, it changes more.
 

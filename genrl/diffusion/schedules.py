@@ -1,4 +1,7 @@
-"""Noise levels for training: which t a sample is noised to. All draw in float64 and return float32."""
+"""Noise levels for training: which t a sample is noised to. All draw in float64 and return float32.
+
+All raise ``ConfigurationError`` where their lowest time is not below their highest, or is none.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from genrl.data.errors import ConfigurationError
 from genrl.data.setting import Setting
 
 
@@ -48,6 +52,9 @@ class LogLogistic(Setting):
     low: float = 0.005
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        _require_range(self, self.low > 0)
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) times, float32."""
         first, last = (1 / (1 + math.exp(-(math.log(t) - self.loc) / self.scale)) for t in (self.low, self.high))
@@ -62,6 +69,9 @@ class LogUniform(Setting):
     low: float = 0.002
     high: float = 80.0
 
+    def __post_init__(self) -> None:
+        _require_range(self, self.low > 0)
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) times, float32."""
         u = torch.rand(n, generator=generator, dtype=torch.float64)
@@ -75,6 +85,17 @@ class Uniform(Setting):
     low: float = 1e-3
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        _require_range(self, self.low >= 0)
+
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) times, float32."""
         return (self.low + (self.high - self.low) * torch.rand(n, generator=generator, dtype=torch.float64)).float()
+
+
+def _require_range(schedule: LogLogistic | LogUniform | Uniform, begins: bool) -> None:
+    if not (begins and schedule.low < schedule.high < math.inf):
+        raise ConfigurationError(
+            f"The noise levels of a {type(schedule).__name__} go from a low one to a higher one, not from"
+            f" {schedule.low} to {schedule.high}."
+        )

@@ -15,10 +15,9 @@ from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.policy import Policy
+from genrl.data.record import SUCCESS_INFOS
 from genrl.evaluation.scores import ReferenceScores, references_where
 from genrl.evaluation.statistics import Interval, bootstrap, rate
-
-SUCCESS_INFOS = ("success", "is_success")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ the dynamics: data should be likely under the target policy and yet follow the d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +17,11 @@ from torch import Tensor
 from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError, ConfigurationError
-from genrl.data.spaces import leaf_spaces
+from genrl.data.spaces import forms
 from genrl.evaluation.statistics import Interval, bootstrap_ratio
 from genrl.learners.learner import Learner
 from genrl.methods.scores import HasLogProb, HasMean, log_prob
+from genrl.training.rest import evaluating
 
 BATCH = 8192
 
@@ -93,7 +93,7 @@ def policy_likelihood(learner: Learner, data: Episodes) -> PolicyLikelihood:
     _require(learner, data)
     rows = data.observation_rows.split(BATCH)
     actions = SpaceCodec(data.action_space).encode(data.actions).split(BATCH)
-    with torch.inference_mode(), _evaluating(learner):
+    with torch.inference_mode(), evaluating(learner):
         pairs = [_of_batch(learner, data, *batch) for batch in zip(rows, actions, strict=True)]
     likelihoods, distances = zip(*pairs, strict=True)
     return PolicyLikelihood(
@@ -103,17 +103,6 @@ def policy_likelihood(learner: Learner, data: Episodes) -> PolicyLikelihood:
         lengths=data.lengths.numpy(),
         action_dim=actions[0].shape[1],
     )
-
-
-@contextmanager
-def _evaluating(learner: Learner) -> Iterator[None]:
-    """Without dropout and the like, for a while."""
-    training = learner.training
-    learner.train(False)
-    try:
-        yield
-    finally:
-        learner.train(training)
 
 
 def _of_batch(learner: Learner, data: Episodes, rows: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,10 +122,7 @@ def _require(learner: Learner, data: Episodes) -> None:
     if spec is None:
         raise ConfigurationError(f"This {name} was never fitted; fit or load it first.")
     for space in ("observation_space", "action_space"):
-        theirs, ours = (
-            {path: (type(leaf), leaf.shape) for path, leaf in leaf_spaces(getattr(side, space)).items()}
-            for side in (spec, data)
-        )
+        theirs, ours = (forms(getattr(side, space)) for side in (spec, data))
         if theirs != ours:
             raise AlignmentError(
                 f"The {name} was fitted to {space.replace('_', ' ')} {getattr(spec, space)}; the data have "

@@ -19,7 +19,7 @@ from genrl.data.plan_oracle import PlanOracle
 from genrl.data.policies import ActorPolicy, RandomPolicy
 from genrl.data.policy import Policy
 from genrl.data.relay import Relay
-from genrl.data.spaces import leaf_spaces
+from genrl.data.spaces import forms
 from genrl.data.value_iteration import ValueIteration
 from genrl.data.waypoint import WaypointPolicy
 from genrl.learners.agent import Agent
@@ -41,8 +41,7 @@ def learned_policy(env: gym.Env, path: str, device: str = "cpu", **options: Any)
         raise CheckpointError(f"{path} holds a {type(learner).__name__}, which makes data and does not act.")
     assert learner.spec is not None
     for name in ("observation_space", "action_space"):
-        learned, here = (set(_shapes(getattr(side, name)).items()) for side in (learner.spec, env))
-        if learned != here:
+        if forms(getattr(learner.spec, name)) != forms(getattr(env, name)):
             raise UnsupportedSpaceError(
                 f"{path} was fitted to {name.replace('_', ' ')} {getattr(learner.spec, name)}; the environment has "
                 f"{getattr(env, name)}."
@@ -115,7 +114,3 @@ def _imported(name: str) -> Maker:
             f"There is no policy '{name}'; there are {', '.join(NAMED)}, files that end in {' or '.join(STORED)}, and "
             "anything that can be imported as package.module.name and called with an environment."
         ) from error
-
-
-def _shapes(space: gym.Space) -> dict[str, tuple[Any, ...]]:
-    return {path: (type(leaf), leaf.shape, getattr(leaf, "n", None)) for path, leaf in leaf_spaces(space).items()}

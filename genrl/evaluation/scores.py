@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from genrl.data.env_specs import recorded_entries
 from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConfigurationError
-from genrl.evaluation.recorded import elsewhere
+from genrl.evaluation.recorded import elsewhere, recorded_environment
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def references_of(card: DatasetCard) -> ReferenceScores | None:
 
 
 def references_where(played: DatasetCard, card: DatasetCard | None) -> ReferenceScores | None:
-    """For episodes ``played`` by what was learned from data with ``card``: the card's references, or the environment's.
+    """For episodes ``played`` by what was learned from data with ``card``: its own references, or the environment's.
 
     Those of a card that records other environments alone are no measure of this one.
 
@@ -81,8 +81,10 @@ def references_where(played: DatasetCard, card: DatasetCard | None) -> Reference
         CorruptDatasetError: an environment that is recorded cannot be read.
         ConfigurationError: the card's reference scores are no measure.
     """
-    own = None if card is None or elsewhere(card, played) else references_of(card)
-    return own or references_of(played)
+    if card is None or elsewhere(card, played):
+        return references_of(played)
+    told = card.ref_min_score is not None and card.ref_max_score is not None
+    return references_of(card if told or recorded_environment(played) is None else played)
 
 
 @cache

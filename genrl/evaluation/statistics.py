@@ -72,7 +72,6 @@ def bootstrap_ratio(sums: ArrayLike, counts: ArrayLike, confidence: float = CONF
         confidence,
         seed,
         n_resamples=RESAMPLES // 5,
-        batch=max(1, 10_000_000 // sizes.size),
         paired=True,
     )
 
@@ -92,6 +91,7 @@ def _resampled(
         confidence_level=confidence,
         method="percentile",
         vectorized=True,
+        batch=max(1, 10_000_000 // samples[0].size),  # resamples at once, so that memory suffices for any n
         rng=np.random.default_rng(seed),
         **options,
     ).confidence_interval

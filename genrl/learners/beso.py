@@ -10,6 +10,7 @@ import math
 import warnings
 
 from genrl.data.episodes import Episodes
+from genrl.data.errors import ConfigurationError
 from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.path import EDM, Path
 from genrl.diffusion.sampling import Sampling
@@ -77,6 +78,13 @@ class BESO(DenoisingPolicy):
         self.sigma_data, self.levels, self.sigma_min, self.sigma_max = sigma_data, levels, sigma_min, sigma_max
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
         self.require_ranges()
+
+    def require_ranges(self) -> None:
+        """Refuse noise levels out of range, too."""
+        super().require_ranges()
+        if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
+            raise ConfigurationError(f"sigma_data is a standard deviation above 0, not {self.sigma_data}.")
+        _ = self.times
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the scales and estimate sigma_data, which a checkpoint then holds."""

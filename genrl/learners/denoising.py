@@ -172,10 +172,12 @@ class DenoisingPolicy(SequenceLearner):
             warm: begin each plan from the rest of the last one, in the last ``warm`` (0 to 1) of the steps.
 
         Raises:
-            ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, or there is guidance
-                and training withheld no goals.
+            ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, ``warm`` is no share,
+                or there is guidance and training withheld no goals.
         """
         self.require_fitted()
+        if warm is not None:
+            require_shares(warm=warm)
         self.require_guidable(self.guidance if guidance is None else guidance)
         plan: Callable[..., Tensor] = partial(self.plan, sampling=sampling, guidance=guidance)
         return SequencePolicy(self, plan, execute, together, None if warm is None else partial(plan, level=warm))

@@ -34,8 +34,11 @@ def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
         raise ConditionError(f"The condition 'goal' holds NaN or infinite values in row {row}; leave no entry open.")
     for (path, section), codec in zip(columns.codec.sections.items(), columns.codec.codecs, strict=True):
         if isinstance(codec, BoxCodec):
-            low, high = codec.low.to(goal), codec.high.to(goal)
-            outside = ((goal[..., section] < low) | (goal[..., section] > high)).flatten(1).any(1)
+            values = [goal[..., section], codec.low.to(goal.device), codec.high.to(goal.device)]
+            if codec.dtype.is_floating_point:  # a bound in half as many digits is still inside
+                values = [value.float() for value in values]
+            value, low, high = values
+            outside = ((value < low) | (value > high)).flatten(1).any(1)
             if outside.any():
                 raise ConditionError(
                     f"The condition 'goal' lies outside the observation space at '{path}' in row"

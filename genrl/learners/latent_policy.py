@@ -20,10 +20,11 @@ from genrl.learners.latents import Latent
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns
 from genrl.learners.together import ask_together, parties, require_company
+from genrl.training.rest import Switchable, evaluating
 from genrl.training.spec import DataSpec
 
 
-class Foreseeing(Protocol):
+class Foreseeing(Switchable, Protocol):
     """The part of a learner that such a policy needs."""
 
     observer: Observer
@@ -33,10 +34,6 @@ class Foreseeing(Protocol):
     model: LatentFuture
     latent: Latent
     spec: DataSpec | None
-    training: bool
-
-    def train(self, mode: bool = True) -> Any:
-        """Switch dropout and the like on or off."""
 
 
 class Step(NamedTuple):
@@ -180,16 +177,14 @@ class LatentPolicy:
         learner, codec = self.learner, self.learner.actions.codec
         if len(self.runs) != len(states):
             raise ConfigurationError(f"This policy remembers: reset it for {len(states)} environments before it acts.")
-        training = learner.training
-        learner.train(False)
         due = [slot for slot, run in enumerate(self.runs) if run.chooses]
         wished = self._wished(latent).to(states) if due and latent is not None else None
-        for slots in parties(due, self.together):
-            self._choose(slots, states[slots], None if wished is None else wished[slots])
-        nothing = states.new_zeros(codec.dim)
-        seen = [(*run.see(state, nothing), run.followed) for run, state in zip(self.runs, states, strict=True)]
-        outputs = ask_together(self._outputs, seen, self.together)
-        learner.train(training)
+        with evaluating(learner):
+            for slots in parties(due, self.together):
+                self._choose(slots, states[slots], None if wished is None else wished[slots])
+            nothing = states.new_zeros(codec.dim)
+            seen = [(*run.see(state, nothing), run.followed) for run, state in zip(self.runs, states, strict=True)]
+            outputs = ask_together(self._outputs, seen, self.together)
         columns = learner.actions.columns(outputs, None if deterministic else self._uniform(states))
         columns = codec.encode(codec.decode(columns))
         for run, done in zip(self.runs, learner.done.normalize(columns), strict=True):
@@ -243,4 +238,4 @@ class LatentPolicy:
     def _uniform(self, states: Tensor) -> Tensor:
         """(B, A) uniform numbers in [0, 1), each row from its episode's generator."""
         dim = self.learner.actions.columns_dim
-        return torch.from_numpy(self._generators.draw(lambda generator: generator.random(dim))).to(states)
+        return torch.from_numpy(self._generators.draw(len(states), lambda generator: generator.random(dim))).to(states)

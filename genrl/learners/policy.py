@@ -10,29 +10,25 @@ from torch import Tensor
 
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
-from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
 from genrl.learners.observer import Observer
 from genrl.learners.together import require_company
+from genrl.training.rest import Switchable, evaluating
 from genrl.training.spec import DataSpec
 
 
-class Actor(Protocol):
+class Actor(Switchable, Protocol):
     """The part of a learner that acts."""
 
     observer: Observer
     spec: DataSpec | None
     stochastic: bool
-    training: bool
 
     def __call__(self, observations: Tensor) -> Tensor:
         """What the actor says, (B, K), about standardised observations (B, D)."""
 
     def decide(self, outputs: Tensor, uniform: Tensor | None) -> Leaves:
         """Actions inside the space from what the actor said."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Switch dropout and the like on or off."""
 
 
 class LearnedPolicy:
@@ -73,10 +69,8 @@ class LearnedPolicy:
         understood = {"goal"} if learner.observer.goal.dim else set()
         (conditions or Conditions()).require(type(learner).__name__, understood, batch)
         columns = learner.observer.shown(leaves, None if conditions is None else conditions.goal)
-        training = learner.training
-        learner.train(False)
-        outputs = torch.cat([learner(rows) for rows in columns.split(self.together)])  # (B, K)
-        learner.train(training)
+        with evaluating(learner):
+            outputs = torch.cat([learner(rows) for rows in columns.split(self.together)])  # (B, K)
         uniform = None if deterministic or not learner.stochastic else self._uniform(outputs)
         actions = {path: leaf.cpu().numpy() for path, leaf in learner.decide(outputs, uniform).items()}
         return unflatten(spec.action_space, actions)
@@ -87,9 +81,5 @@ class LearnedPolicy:
 
     def _uniform(self, like: Tensor) -> Tensor:
         """(B, K) uniform numbers in [0, 1), each row from its episode's generator."""
-        if len(self._generators) != len(like):
-            raise ConfigurationError(
-                f"This policy draws its actions: reset it for {len(like)} environments first, or act deterministically."
-            )
-        draws = self._generators.draw(lambda generator: generator.random(like.shape[1]))
+        draws = self._generators.draw(len(like), lambda generator: generator.random(like.shape[1]))
         return torch.from_numpy(draws).to(like)

@@ -18,10 +18,11 @@ from genrl.learners.heads import ActionHead
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns
 from genrl.learners.together import ask_together, require_company
+from genrl.training.rest import Switchable, evaluating
 from genrl.training.spec import DataSpec
 
 
-class Aimed(Protocol):
+class Aimed(Switchable, Protocol):
     """The part of a learner that such a policy needs."""
 
     observer: Observer
@@ -29,13 +30,9 @@ class Aimed(Protocol):
     returns: Returns
     spec: DataSpec | None
     context: int
-    training: bool
 
     def __call__(self, window: ReturnWindows) -> Tensor:
         """(B, K, O) outputs for the action of every step."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Switch dropout and the like on or off."""
 
 
 class Step(NamedTuple):
@@ -137,11 +134,10 @@ class ReturnPolicy:
         wished = self._wished(conditions or Conditions(), count)
         columns = learner.observer.shown(leaves, None if conditions is None else conditions.goal)  # (B, D)
         remaining = learner.returns(wished - torch.tensor([run.earned for run in self.runs], dtype=torch.float64))
-        nothing, training = columns.new_zeros(learner.head.dim), learner.training
-        learner.train(False)
+        nothing = columns.new_zeros(learner.head.dim)
         windows = [run.see(columns[slot], remaining[slot], nothing) for slot, run in enumerate(self.runs)]
-        outputs = ask_together(self._newest, [tuple(vars(window).values()) for window in windows], self.together)
-        learner.train(training)
+        with evaluating(learner):
+            outputs = ask_together(self._newest, [tuple(vars(window).values()) for window in windows], self.together)
         uniform = None if deterministic or learner.head.continuous else self._uniform(outputs)
         actions = learner.head.codec.decode(learner.head.columns(outputs, uniform))
         for run, done in zip(self.runs, learner.head.codec.encode(actions), strict=True):
@@ -178,4 +174,5 @@ class ReturnPolicy:
 
     def _uniform(self, like: Tensor) -> Tensor:
         """(B, O) uniform numbers in [0, 1), each row from its episode's generator."""
-        return torch.from_numpy(self._generators.draw(lambda generator: generator.random(like.shape[1]))).to(like)
+        draws = self._generators.draw(len(like), lambda generator: generator.random(like.shape[1]))
+        return torch.from_numpy(draws).to(like)

@@ -23,10 +23,11 @@ from genrl.diffusion.noise import Noise
 from genrl.learners.given_goals import checked, require_finite
 from genrl.learners.observer import Observer
 from genrl.nets.policy_transformer import Observed
+from genrl.training.rest import Switchable, evaluating
 from genrl.training.spec import DataSpec
 
 
-class Planner(Protocol):
+class Planner(Switchable, Protocol):
     """The part of a learner that a policy needs."""
 
     observer: Observer
@@ -36,7 +37,6 @@ class Planner(Protocol):
     history: int
     chunk: int
     goal_length: int
-    training: bool
 
     @property
     def goal_free(self) -> bool:
@@ -45,9 +45,6 @@ class Planner(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Switch dropout and the like on or off."""
 
 
 Plan = Callable[[Observed, Tensor, Noise], Tensor]
@@ -162,16 +159,11 @@ class SequencePolicy:
 
     def _replan(self, due: np.ndarray, goals: Tensor) -> None:
         """New chunks for the environments ``due``."""
-        learner = self.learner
-        training = learner.training
-        if training:
-            learner.train(False)
         going_on = ~self._fresh[due] if self.warm else np.zeros(len(due), bool)
-        for rows in (due[going_on], due[~going_on]):
-            for first in range(0, len(rows), self.together):
-                self._plan(rows[first : first + self.together], goals)
-        if training:
-            learner.train(True)
+        with evaluating(self.learner):
+            for rows in (due[going_on], due[~going_on]):
+                for first in range(0, len(rows), self.together):
+                    self._plan(rows[first : first + self.together], goals)
         self._done[due] = 0
 
     def _plan(self, rows: np.ndarray, goals: Tensor) -> None:

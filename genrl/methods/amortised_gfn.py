@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from genrl.data.construction import Reward
 from genrl.data.errors import ConfigurationError
+from genrl.data.spaces import require_same_spaces
 from genrl.gflownets.estimators import Net, policy
 from genrl.gflownets.explorer import NET
 from genrl.gflownets.outcomes import OutcomeModel
@@ -90,11 +91,8 @@ class AmortisedGFN(RewardedGFN):
         """
         known = self.ocgfn.spec
         assert known is not None
-        if (known.observation_space, known.action_space) != (spec.observation_space, spec.action_space):
-            raise ConfigurationError(
-                f"The OCGFN builds {known.observation_space} by {known.action_space}, the data {spec.observation_space}"
-                f" by {spec.action_space}; give data of the environment that it was fitted to."
-            )
+        remedy = "give data of the environment that it was fitted to"
+        require_same_spaces(known, "The OCGFN", spec, "the data set", remedy)
         super().build(spec)
         self.n = policy(self.game, self.net)
         self.q = OutcomeModel(self.game, self.net)

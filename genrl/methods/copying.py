@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 
 from genrl.data.copying import copying
 from genrl.methods.method import Block, Method
+from genrl.training.rest import evaluating
 
 
 class CopyingCheck(Callback):
@@ -31,9 +32,8 @@ class CopyingCheck(Callback):
             return
         if data.val_episodes is None or len(data.val_episodes) < self.fewest:
             return
-        training = pl_module.training
-        made = pl_module.eval().synthesize(Block(pl_module.seed, 0, self.episodes))
-        pl_module.train(training)
+        with evaluating(pl_module):
+            made = pl_module.synthesize(Block(pl_module.seed, 0, self.episodes))
         horizon = min(self.longest, int(made.lengths.max()))
         if min(int(part.lengths.max()) for part in (data.train_episodes, data.val_episodes)) >= horizon:
             copying(data.train_episodes, data.val_episodes, made, horizon).warn()

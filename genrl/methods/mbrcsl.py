@@ -24,6 +24,7 @@ from genrl.data.errors import ConfigurationError, NothingAcceptedError
 from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
 from genrl.data.ranges import require_at_least
+from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
@@ -102,10 +103,9 @@ class MBRCSL(ImaginedPlay):
         data = self.data if isinstance(self.data, Episodes) else load(self.data, self.root)
         name, spec = data.card.dataset_id or "given", self.spec
         assert spec is not None
-        if data.observation_space != spec.observation_space or data.action_space != spec.action_space:
-            raise ConfigurationError(
-                f"The data {name} have other spaces than those that the world model was fitted to."
-            )
+        require_same_spaces(
+            data, f"The data set {name}", spec, "that of the world model", "surpass data of the same environment"
+        )
         if (data.rewards == data.rewards[0]).all():
             raise ConfigurationError(
                 f"All rewards in the data {name} are {data.rewards[0]:g}: no return is better than another, so there is"

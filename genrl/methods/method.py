@@ -12,6 +12,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.ranges import require_at_least
+from genrl.data.spaces import require_same_spaces
 from genrl.training.batches import Sampler
 from genrl.training.module import Trainable
 from genrl.training.spec import DataSpec
@@ -128,3 +129,22 @@ class Composite(Method):
         raise ConfigurationError(
             f"{type(self).__name__} is made of fitted parts and has nothing to fit; fit its parts."
         )
+
+
+def require_one_world(method: Method, agent: object) -> None:
+    """Refuse an agent of another world.
+
+    Raises:
+        ConfigurationError: it was never fitted, or its spaces differ from the model's.
+    """
+    theirs, ours = getattr(agent, "spec", None), method.spec
+    if theirs is None or ours is None:
+        who = agent if theirs is None else method
+        raise ConfigurationError(f"This {type(who).__name__} was never fitted; fit or load it first.")
+    require_same_spaces(
+        theirs,
+        f"What the {type(agent).__name__} was fitted to",
+        ours,
+        f"that of the {type(method).__name__}",
+        "fit both to data of one environment",
+    )

@@ -20,8 +20,7 @@ from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Act, Rollout, rollout
-from genrl.methods.method import Block, Composite, require_length
-from genrl.methods.policy_guided_diffusion import require_same_spaces
+from genrl.methods.method import Block, Composite, require_length, require_one_world
 from genrl.methods.world_model import WorldModel
 
 
@@ -56,7 +55,7 @@ class ModelRollouts(Composite):
         Raises:
             ConfigurationError: a part was never fitted, they were fitted to other spaces, or a horizon below one.
         """
-        require_same_spaces(world_model, policy)
+        require_one_world(world_model, policy)
         require_length(horizon)
         self.world_model, self.policy, self.horizon = world_model, policy, horizon
         self.disagreement, self.spec = disagreement, world_model.spec

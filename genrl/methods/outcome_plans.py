@@ -26,9 +26,8 @@ from genrl.dynamics.pursuit import Controller, PointMass, Waypoints, pursue
 from genrl.dynamics.rollout import Rollout
 from genrl.gflownets.sampler import BlockDraw, terminal
 from genrl.gflownets.walks import NOTHING, Walks
-from genrl.methods.method import Block, Composite, require_length
+from genrl.methods.method import Block, Composite, require_length, require_one_world
 from genrl.methods.ocgfn import OCGFN
-from genrl.methods.policy_guided_diffusion import require_same_spaces
 from genrl.methods.tokens import Tokens
 from genrl.methods.world_model import WorldModel
 from genrl.training.module import Trainable
@@ -106,7 +105,7 @@ class OutcomePlans(Composite):
         self.spec = tokens.source
         for part in (world, controller):
             if isinstance(part, Trainable):
-                require_same_spaces(self, part)
+                require_one_world(self, part)
 
     @property
     def walks(self) -> Walks:

@@ -13,7 +13,7 @@ from torch import nn
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import leaf_spaces
 from genrl.diffusion.guidance import Combined, Gradient
-from genrl.methods.method import Method
+from genrl.methods.method import require_one_world
 from genrl.methods.scores import PolicyScore
 from genrl.methods.steered import Guidance, Steered
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -60,11 +60,11 @@ def require_guide(method: TrajectoryDiffusion, agent: object | None) -> None:
 
     Raises:
         ConfigurationError: actions are discrete, the agent's states or goals are not in the windows, or as for
-            ``require_same_spaces``.
+            ``require_one_world``.
     """
     if agent is None:
         return
-    require_same_spaces(method, agent)
+    require_one_world(method, agent)
     model, who = type(method).__name__, type(agent).__name__
     if not all(isinstance(leaf, gym.spaces.Box) for leaf in leaf_spaces(method.packing.spec.action_space).values()):
         raise ConfigurationError(
@@ -77,21 +77,3 @@ def require_guide(method: TrajectoryDiffusion, agent: object | None) -> None:
             f"The {who} sees {observer.dim} columns of state and goal, the windows of this {model} hold {has}: fit both"
             " to the same data, and take an agent without goals, such as BC, where these have none."
         )
-
-
-def require_same_spaces(method: Method, agent: object) -> None:
-    """Refuse an agent of another world.
-
-    Raises:
-        ConfigurationError: it was never fitted, or its spaces differ from the model's.
-    """
-    theirs, ours = getattr(agent, "spec", None), method.spec
-    if theirs is None or ours is None:
-        who = agent if theirs is None else method
-        raise ConfigurationError(f"This {type(who).__name__} was never fitted; fit or load it first.")
-    for name in ("observation_space", "action_space"):
-        if getattr(theirs, name) != getattr(ours, name):
-            raise ConfigurationError(
-                f"The {type(agent).__name__} was fitted to {name.replace('_', ' ')} {getattr(theirs, name)}, the"
-                f" {type(method).__name__} to {getattr(ours, name)}; fit both to data of one environment."
-            )

@@ -15,6 +15,7 @@ from genrl.data.errors import ConfigurationError, DatasetExistsError
 from genrl.data.locate import datasets_root, existing_path, exists
 from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.randomness import generator
+from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load, save
 from genrl.training.spec import fingerprint
 
@@ -121,8 +122,4 @@ def _card(first: DatasetCard, origins: Sequence[dict[str, Any]]) -> DatasetCard:
 
 def _require_same_spaces(sources: Sequence[str], parts: Sequence[Episodes]) -> None:
     for source, part in zip(sources, parts, strict=True):
-        for name in ("observation_space", "action_space"):
-            if getattr(part, name) != getattr(parts[0], name):
-                raise ConfigurationError(
-                    f"{source} and {sources[0]} cannot be mixed: their {name.replace('_', ' ')}s differ."
-                )
+        require_same_spaces(part, source, parts[0], sources[0], "mix data of one environment")

@@ -19,6 +19,7 @@ from genrl.data.checks import check
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
+from genrl.data.spaces import require_same_spaces
 from genrl.learners.learner import Learner
 from genrl.methods.method import Method
 from genrl.synthesis.generate import Plan, at_least, fitted_spec
@@ -186,11 +187,10 @@ def told(method: str, facts: dict[str, float], more: int) -> str:
 
 
 def _require_spaces(method: Method, spec: DataSpec) -> None:
-    made = fitted_spec(method)
-    for name in ("observation_space", "action_space"):
-        here, there = getattr(made, name), getattr(spec, name)
-        if here != there:
-            raise ConfigurationError(
-                f"This {type(method).__name__} makes data with the {name.replace('_', ' ')} {here}, and the learner's"
-                f" data have {there}; take a method that was fitted to data of the same environment."
-            )
+    require_same_spaces(
+        fitted_spec(method),
+        f"What this {type(method).__name__} makes",
+        spec,
+        "the learner's data set",
+        "take a method that was fitted to data of the same environment",
+    )

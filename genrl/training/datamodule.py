@@ -12,6 +12,7 @@ import lightning as L
 from genrl.data.episodes import Episodes, concatenate, split
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
 from genrl.data.ranges import require_at_least
+from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load
 from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, shares
 from genrl.training.module import Trainable
@@ -149,11 +150,10 @@ def _require_transitions(parts: Sequence[Episodes]) -> None:
 
 def _require_same_spaces(parts: Sequence[Episodes]) -> None:
     for number, part in enumerate(parts[1:], start=2):
-        for name in ("observation_space", "action_space"):
-            here, there = getattr(part, name), getattr(parts[0], name)
-            if here != there:
-                raise ConfigurationError(
-                    f"Data set {number} ({part.card.dataset_id or 'unnamed'}) cannot be mixed with the first"
-                    f" ({parts[0].card.dataset_id or 'unnamed'}): their {name.replace('_', ' ')}s differ, {here} and"
-                    f" {there}; fit to one of them, or convert one."
-                )
+        require_same_spaces(
+            part,
+            f"Data set {number} ({part.card.dataset_id or 'unnamed'})",
+            parts[0],
+            f"the first ({parts[0].card.dataset_id or 'unnamed'})",
+            "fit to one of them, or convert one",
+        )

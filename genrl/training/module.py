@@ -24,6 +24,7 @@ from genrl.data.errors import CheckpointError, ConfigurationError, DivergenceErr
 from genrl.data.randomness import generator
 from genrl.data.ranges import require_at_least
 from genrl.data.setting import Setting
+from genrl.data.spaces import require_same_spaces
 from genrl.training.batches import Sampler
 from genrl.training.space_support import SpaceSupport
 from genrl.training.spec import DataSpec
@@ -81,13 +82,14 @@ class Trainable(L.LightningModule, ABC):
         Raises:
             ConfigurationError: they are.
         """
-        for name in ("observation_space", "action_space"):
-            here, there = getattr(self.spec, name), getattr(episodes, name)
-            if here != there:
-                raise ConfigurationError(
-                    f"This {type(self).__name__} was fitted to data with the {name.replace('_', ' ')} {here}, and those"
-                    f" given now have {there}; give data of the same spaces, or fit a new one."
-                )
+        assert self.spec is not None
+        require_same_spaces(
+            self.spec,
+            f"What this {type(self).__name__} was fitted to",
+            episodes,
+            "what is given now",
+            "give data of the same spaces, or fit a new one",
+        )
 
     def assemble(self, spec: DataSpec) -> None:
         """Build from a specification, with weights drawn under this module's own seed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -11,6 +12,28 @@ from torch import nn
 
 from genrl.training.ema import EMA
 from genrl.training.module import frozen
+
+
+class Switchable(Protocol):
+    """What acts otherwise while it is trained: any ``nn.Module``."""
+
+    training: bool
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout and the like on or off."""
+
+
+@contextmanager
+def evaluating(module: Switchable) -> Iterator[None]:
+    """``module`` in evaluation mode for a while: without dropout and the like."""
+    if not module.training:
+        yield
+        return
+    module.train(False)
+    try:
+        yield
+    finally:
+        module.train(True)
 
 
 @contextmanager

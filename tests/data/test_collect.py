@@ -233,6 +233,28 @@ def test_bad_actions_are_named(actions, error, message):
         collect("Pendulum-v1", CallablePolicy(actions), 8, seed=0)
 
 
+@pytest.mark.parametrize("actions", [lambda o: np.zeros(len(o), int), lambda o: {"other": np.zeros(len(o), int)}])
+def test_actions_without_a_part_of_their_space_are_named(actions):
+    class Parted(showing(spaces.Box(-1, 1, (1,)), np.zeros(1, np.float32))):
+        action_space = spaces.Dict(part=spaces.Discrete(2))
+
+    with pytest.raises(AlignmentError, match=r"The policy returned \w+ for Dict"):
+        collect(Parted, CallablePolicy(actions), 1, seed=0)
+
+
+def test_success_may_be_told_at_the_end_alone():
+    """Where the environment is silent before, there was none."""
+
+    class Ending(showing(spaces.Box(-1, 1, (1,)), np.zeros(1, np.float32))):
+        def step(self, action):
+            *step, over, cut, _ = super().step(action)
+            return *step, over, cut, {"is_success": True, "late": 1} if over or cut else {}
+
+    infos = collect(Ending, RandomPolicy(Ending.action_space), 2, seed=0).infos
+    assert infos["is_success"].tolist() == [False, False, True] * 2
+    assert "late" not in infos
+
+
 def showing(space, observation, info=None):
     """An environment of three steps that always observes the same."""
 

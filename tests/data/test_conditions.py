@@ -27,3 +27,9 @@ def test_known_entries_may_be_open_but_not_infinite():
 
 def test_whole_numbers_are_taken():
     assert Conditions(outcome=torch.arange(3)).given()["outcome"].tolist() == [0, 1, 2]
+
+
+def test_one_number_is_no_batch():
+    wish = Conditions(returns=torch.tensor(90.0))
+    with pytest.raises(ConditionError, match="'returns' has no rows for a batch of 2"):
+        wish.require("RvS", {"returns"}, 2)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
-from genrl.data.errors import AlignmentError, CheckpointError, ConditionError
+from genrl.data.errors import AlignmentError, CheckpointError, ConditionError, ConfigurationError
 from genrl.data.policies import ActorPolicy, CallablePolicy, RandomPolicy
 
 ALL = np.ones(3, bool)
@@ -149,3 +149,15 @@ if (ACTORS / "index.json").exists():
         assert returns.mean() == pytest.approx(
             entry["ret_det"], abs=5 * entry["std"] / 3**0.5 + 0.005 * entry["ret_det"]
         )
+
+
+def test_policies_that_draw_are_reset_for_as_many_environments(tmp_path):
+    np.savez(tmp_path / "actor.npz", **actor_arrays(squash="tanh"))
+    actor, observations = ActorPolicy.load(tmp_path / "actor.npz"), np.zeros((3, 4), np.float32)
+    for began in (0, 1):
+        actor.reset(np.ones(began, bool), np.arange(began))
+        with pytest.raises(ConfigurationError, match="reset it for 3 environments"):
+            actor.act(observations)
+    assert actor.act(observations, deterministic=True).shape == (3, 2)
+    with pytest.raises(ConfigurationError, match="reset it for the environments"):
+        RandomPolicy(spaces.Discrete(2)).act(observations)

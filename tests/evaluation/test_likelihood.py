@@ -142,6 +142,21 @@ def test_what_has_no_likelihood_is_refused_by_name(data):
         policy_likelihood(aimless, other)
 
 
+def test_other_choices_are_another_space():
+    def choosing(choices: int):
+        rng = np.random.default_rng(0)
+        return from_arrays(
+            list(rng.integers(0, choices, (5, 9))),
+            list(rng.uniform(-1, 1, (5, 8, 1)).astype(np.float32)),
+            [np.zeros(8)] * 5,
+            observation_space=gym.spaces.Discrete(choices),
+            action_space=gym.spaces.Box(-1, 1, (1,)),
+        )
+
+    with pytest.raises(AlignmentError, match=r"fitted to observation space Discrete\(3\); the data have Discrete\(5\)"):
+        policy_likelihood(fitted(BC(net=SMALL), choosing(3)), choosing(5))
+
+
 def test_discrete_actions_are_refused():
     pole = collect("CartPole-v1", RandomPolicy(make_env("CartPole-v1").action_space), 2, seed=1000)
     learner = fitted(BC(net=SMALL), pole)

@@ -88,6 +88,9 @@ def test_references_of_another_environment_are_no_measure():
     assert references_where(older, replace(hopper, **own)).maximum == 1.0
     assert references_where(walker, replace(hopper, **own)) == references_where(walker, None) == references_of(walker)
     assert references_where(car, replace(hopper, **own)) is None
+    both = DatasetCard(env_spec=hopper.env_spec, eval_env_spec=walker.env_spec)
+    assert references_where(hopper, both) == references_of(hopper)
+    assert references_where(DatasetCard(), hopper) == references_of(hopper)
     assert references_where(car, replace(hopper, eval_env_spec=car.env_spec, **own)).maximum == 1.0
     assert (
         references_where(car, DatasetCard(**own)).maximum

@@ -47,3 +47,15 @@ def test_rate_is_the_wilson_interval():
     half = z / (1 + z**2 / 50) * np.sqrt(0.9 * 0.1 / 50 + z**2 / (4 * 50**2))
     assert (interval.value, interval.low, interval.high) == pytest.approx((0.9, centre - half, centre + half))
     assert 0.9 < rate([True] * 50).low < 0.95
+
+
+def test_an_interval_takes_no_more_memory_for_more_values():
+    """All 5,000 resamples of a million values at once would be 40 GB."""
+    at_once = []
+
+    def spread(values, axis):
+        at_once.append(values.size)
+        return values.mean(axis)
+
+    bootstrap(np.random.default_rng(0).normal(size=20_000), spread)
+    assert max(at_once) <= 10_000_000

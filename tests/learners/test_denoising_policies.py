@@ -156,3 +156,24 @@ def test_goals_are_withheld_as_often_as_asked(whole, part, expected):
     assert float(missing.float().mean()) == pytest.approx(expected, abs=0.01)
     together = bool((missing.all(-1) == missing.any(-1)).all())
     assert together == (part == 0)
+
+
+@pytest.mark.parametrize("warm", [1.2, -0.1, np.nan])
+def test_a_warm_start_takes_a_share_of_the_steps(fitted, warm):
+    with pytest.raises(ConfigurationError, match="warm must be from 0 to 1"):
+        fitted.policy(warm=warm)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sigma_min": 1.0, "sigma_max": 0.005}, "from a low one to a higher one, not from 1.0 to 0.005"),
+        ({"sigma_min": 0.0}, "noise levels of a LogLogistic"),
+        ({"sigma_max": np.inf}, "not from 0.005 to inf"),
+        ({"sigma_data": 0.0}, "sigma_data is a standard deviation above 0"),
+        ({"sigma_data": -1.0}, "sigma_data is a standard deviation above 0"),
+    ],
+)
+def test_noise_that_cannot_be_is_refused(settings, words):
+    with pytest.raises(ConfigurationError, match=words):
+        BESO(net=NET, **settings)

@@ -211,7 +211,9 @@ def test_bad_input_is_named(parts):
     flat = replace(linear(), rewards=torch.full_like(linear().rewards, 2.0))
     with pytest.raises(ConfigurationError, match=r"All rewards in the data given are 2: .* nothing to surpass"):
         MBRCSL(model, behaviour, flat).synthesize(Block(0, 0, 2))
-    with pytest.raises(ConfigurationError, match="other spaces than those that the world model"):
+    with pytest.raises(
+        ConfigurationError, match=r"The data set given has the observation space .* that of the world model"
+    ):
         MBRCSL(model, behaviour, walks()).synthesize(Block(0, 0, 2))
     with pytest.raises(ConfigurationError, match="never fitted"):
         MBRCSL(model, BEHAVIOUR(), linear())

@@ -141,9 +141,9 @@ def test_one_episode_is_not_split():
 
 
 def test_unfit_data_are_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"Data set 2 .* observation spaces differ"):
+    with pytest.raises(ConfigurationError, match=r"Data set 2 .* has the observation space .* the first .* has"):
         EpisodesData([linear(), walks()]).setup("fit")
-    with pytest.raises(ConfigurationError, match="observation spaces differ"):
+    with pytest.raises(ConfigurationError, match="fit to one of them"):
         EpisodesData([linear(), line()]).setup("fit")
     with pytest.raises(DatasetMissingError, match="nowhere-v0"):
         EpisodesData("nowhere-v0", root=str(tmp_path)).setup("fit")
