@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from genrl.data.ranges import require_at_least, require_numbers
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator, Table, plain, tabulate
 from genrl.diffusion.precision import in_full
@@ -48,7 +49,10 @@ class Moment(NamedTuple):
 
 
 class Schedule(Protocol):
-    """How strongly to guide at a moment: the weight w of the gradient in the denoised estimate."""
+    """How strongly to guide at a moment: the weight w of the gradient in the denoised estimate.
+
+    Those below raise ``ConfigurationError`` for a setting that is no finite number.
+    """
 
     def __call__(self, moment: Moment, /) -> float:
         """w at ``moment``."""
@@ -72,6 +76,9 @@ class Published(Setting):
     cosine: float = 0.3
     steps: int = 256
 
+    def __post_init__(self) -> None:
+        require_numbers("schedule of guidance", scale=self.scale, cosine=self.cosine, steps=self.steps)
+
     def __call__(self, moment: Moment) -> float:
         """The weight; it falls to 0 at the end of the grid."""
         decay = 1 - moment.progress + self.cosine * math.sin(math.pi * moment.progress)
@@ -87,6 +94,9 @@ class Posterior(Setting):
     """
 
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_numbers("schedule of guidance", scale=self.scale)
 
     def __call__(self, moment: Moment) -> float:
         """The weight: about ``scale`` at high noise, and ``scale`` sigma^2 at low."""
@@ -105,6 +115,10 @@ class Constant(Setting):
     scale: float = 1.0
     lowest: float = 0.0
     highest: float = math.inf
+
+    def __post_init__(self) -> None:
+        require_numbers("schedule of guidance", scale=self.scale)
+        require_at_least(self.lowest, highest=self.highest)
 
     def __call__(self, moment: Moment) -> float:
         """The weight."""
@@ -273,10 +287,10 @@ class Combined:
 
     @property
     def curvature(self) -> float | None:
-        """At most, where all parts tell theirs."""
+        """Where all parts tell theirs; 0 where those that lead away are as sharp: there is no aim to overshoot."""
         bends = [(weight, getattr(gradient, "curvature", None)) for weight, gradient in self.parts]
-        known = [abs(weight) * bend for weight, bend in bends if bend is not None]
-        return sum(known) if len(known) == len(bends) else None
+        known = [weight * bend for weight, bend in bends if bend is not None]
+        return max(sum(known), 0.0) if len(known) == len(bends) else None
 
     def near(self, x: Tensor) -> Combined:
         """The same around ``x``; none of the parts may then move what another one took for granted."""

@@ -182,7 +182,7 @@ class IQL(Learner):
     @property
     def curvature(self) -> float:
         """Largest -d^2 log pi / da^2: one over the smallest variance of an action, in the data's units."""
-        return float((self._std() * self.actions.radius).square().reciprocal().max())
+        return float((self._std().detach() * self.actions.radius).square().reciprocal().max())
 
     def log_prob(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable log density of actions (B, A) in states (B, D), both in the data's units."""

@@ -80,6 +80,7 @@ class GTA(Composite):
         """The windows to vary, with the return-to-go beside their rows."""
         data = self.data if isinstance(self.data, Episodes) else load(self.data, self.root)
         self.method.require_same_spaces(data)
+        self.method.packing.require_known(data)
         return self.method.sampler(data)
 
     @torch.no_grad()

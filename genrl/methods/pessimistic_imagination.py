@@ -12,6 +12,7 @@ from dataclasses import replace
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least, require_numbers
 from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.uncertainty import largest_deviation
 from genrl.methods.imagination import Actor, Imagination
@@ -46,8 +47,8 @@ class PessimisticImagination(Imagination):
                 f"A {type(world_model).__name__} has no deviations of members to lower rewards by: fit a WorldModel, or"
                 " take plain Imagination (the source Imagined)."
             )
-        if penalty < 0:
-            raise ConfigurationError(f"A penalty lowers rewards where the model is unsure: at least 0, not {penalty}.")
+        require_numbers(type(self).__name__, penalty=penalty)
+        require_at_least(0, penalty=penalty)  # it lowers rewards where the model is unsure
         self.penalty = penalty
 
     def synthesize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from numbers import Integral
 from typing import ClassVar
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_numbers
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.guidance import Diagnostics, Gradient, Guided, Posterior, Schedule
@@ -28,6 +30,9 @@ class Guidance(Setting):
             its aim. By default as many as that takes for a policy that tells how sharp it is (one with a mean alone, or
             IQL), 16 at most; and one for any other agent, and where gradients are normalised.
         behaviour: weight of the behaviour policy, which is led away from where one is given.
+
+    Raises:
+        ConfigurationError: a number of substeps below one, or a weight that is no finite number.
     """
 
     schedule: Schedule = Posterior()  # noqa: RUF009 (frozen)
@@ -37,7 +42,8 @@ class Guidance(Setting):
     behaviour: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.substeps is not None and self.substeps < 1:
+        require_numbers("Guidance", behaviour=self.behaviour)
+        if self.substeps is not None and not (isinstance(self.substeps, Integral) and self.substeps >= 1):
             raise ConfigurationError(f"Guidance takes at least one substep, not {self.substeps}.")
 
 

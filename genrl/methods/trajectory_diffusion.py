@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +25,7 @@ from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.normalizers import Affine, MinMax, ZScore
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_at_least, require_numbers, require_shares
 from genrl.data.samplers import Windows, WindowSampler
 from genrl.diffusion.denoiser import Denoiser, EDMPrediction, Estimator
 from genrl.diffusion.gaussian import GaussianResidual
@@ -78,7 +80,8 @@ class TrajectoryDiffusion(Method):
         seed: of initial weights and training noise.
 
     Raises:
-        ConfigurationError: an overlap that does not fit the horizon, or guidance to returns that training withholds.
+        ConfigurationError: an overlap that does not fit the horizon, a number out of its range, or guidance to returns
+            that training withholds.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal", "returns", "known"})
@@ -102,8 +105,12 @@ class TrajectoryDiffusion(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if horizon < 1 or not 0 <= overlap <= horizon:
+        whole = isinstance(horizon, Integral) and isinstance(overlap, Integral)
+        if not whole or horizon < 1 or not 0 <= overlap <= horizon:
             raise ConfigurationError(f"An overlap of {overlap} rows does not fit windows of {horizon} transitions.")
+        require_shares(completion=completion, return_dropout=return_dropout, ema_decay=ema_decay)
+        require_at_least(0, weight_decay=weight_decay, context_noise=context_noise)
+        require_numbers(type(self).__name__, guidance=guidance)
         if guidance != 1 and return_dropout >= 1:
             raise ConfigurationError(
                 f"guidance {guidance:g} leads to returns, of which a return_dropout of {return_dropout:g} teaches"
@@ -311,10 +318,15 @@ class TrajectoryDiffusion(Method):
         return torch.where(self.packing.varies | ~given.entries.isnan(), rows, 0.0)  # constant columns stay constant
 
     def led(self, given: Given, steer: Steer | None = None) -> Estimator:
-        """The denoiser, led to the returns where some are given, and by ``steer``."""
+        """The denoiser, led to the returns where some are given, and by ``steer``, who is shown what else is given.
+
+        The network's own estimates of given entries mean nothing, for its loss leaves them out.
+        """
         plain = self.guidance == 1.0 or bool(given.returns.isnan().all())
         led = self.denoiser if plain else ClassifierFree(self.denoiser, self.guidance, without_returns, joined)
-        return led if steer is None else steer(led)
+        if steer is None:
+            return led
+        return steer(led if bool(given.entries.isnan().all()) else Inpaint(led, given.entries))
 
     @torch.no_grad()
     def watch(self, noise: BlockNoise, batch: int, look: Callable[[Tensor, float], None], frames: int = 24) -> None:

@@ -17,6 +17,7 @@ from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.randomness import generator
 from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load, save
+from genrl.training.batches import fit_for_shares
 from genrl.training.spec import fingerprint
 
 
@@ -82,7 +83,7 @@ def _shares(
 ) -> list[float]:
     """Transitions that each source is to give."""
     weights = [float(count) for count in held] if fractions is None else list(fractions)
-    if len(weights) != len(sources) or min(weights) < 0 or sum(weights) <= 0:
+    if not fit_for_shares(weights, len(sources)):
         raise ConfigurationError(
             f"fractions {weights} must hold one non-negative number for each of {', '.join(sources)}, not all zero."
         )

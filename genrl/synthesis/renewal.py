@@ -103,10 +103,19 @@ class Renewal(Callback):
         self.history, self._alive, self._mixture = [], {}, None
 
     def change_batches(self, trainer: Trainer, batches: RandomBatches) -> RandomBatches | ChangingBatches:
-        """Real rows in the proportions of ``batches``, and synthetic ones beside them."""
+        """Real rows in the proportions of ``batches``, and synthetic ones beside them.
+
+        Raises:
+            ConfigurationError: fewer synthetic rows than generations that live at a time.
+        """
         real, synthetic = shares(sum(batches.rows), [self.real_fraction, 1 - self.real_fraction])
         if synthetic == 0:
             return batches
+        if synthetic < self.lifetime:
+            raise ConfigurationError(
+                f"{synthetic} rows of a batch are synthetic, which has no room for one of each of {self.lifetime}"
+                " generations: raise the batch_size, or lower the Renewal's lifetime or real_fraction."
+            )
         start = batches.drawn_from(batches.sources, shares(real, batches.rows))
         return ChangingBatches(start, lambda position: self._mixed(trainer, start, synthetic, position))
 

@@ -126,7 +126,8 @@ def _in_processes(method: Method, plan: Plan, shards: Shards, missing: list[int]
     """Blocks made by workers that load the method from a file of its own; yields as they finish."""
     stored = checkpoint.save(method, shards.folder / "method.ckpt")
     context = multiprocessing.get_context("spawn")
-    arguments = (str(stored), plan, str(shards.folder))
+    device = next(method.parameters(), torch.empty(0)).device
+    arguments = (str(stored), str(device), plan, str(shards.folder))
     with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=arguments) as pool:
         futures = [pool.submit(_work, index) for index in missing]
         for future in as_completed(futures):
@@ -136,10 +137,10 @@ def _in_processes(method: Method, plan: Plan, shards: Shards, missing: list[int]
 _worker: tuple[Method, Plan, Shards, Rewards | None] | None = None
 
 
-def _start_worker(stored: str, plan: Plan, folder: str) -> None:
+def _start_worker(stored: str, device: str, plan: Plan, folder: str) -> None:
     global _worker
     torch.set_num_threads(1)
-    method = checkpoint.load(stored)
+    method = checkpoint.load(stored, device)
     assert isinstance(method, Method)
     _worker = method, plan, Shards(Path(folder)), rewards_of(method)
 

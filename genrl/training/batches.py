@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -118,6 +119,11 @@ def concatenate_batches(parts: Sequence[Batch]) -> Batch:
     first: Any = parts[0]
     joined = {f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(first)}
     return type(first)(**joined)
+
+
+def fit_for_shares(weights: Sequence[float], sources: int) -> bool:
+    """Whether every source has a weight, and they can be scaled to shares of a whole."""
+    return len(weights) == sources and all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0
 
 
 def shares(batch_size: int, weights: Sequence[float]) -> list[int]:

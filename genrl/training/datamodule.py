@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from genrl.data.errors import ConfigurationError, EmptyDatasetError
 from genrl.data.ranges import require_at_least
 from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load
-from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, shares
+from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, fit_for_shares, shares
 from genrl.training.module import Trainable
 
 
@@ -50,7 +50,7 @@ class EpisodesData(L.LightningDataModule):
         self.sources: list[Any] = list(data) if isinstance(data, (list, tuple)) else [data]
         if not self.sources:
             raise ConfigurationError("There are no data to fit to: give Episodes, the id of a data set, or several.")
-        if weights is not None and not _fit_for_shares(weights, len(self.sources)):
+        if weights is not None and not fit_for_shares(weights, len(self.sources)):
             raise ConfigurationError(
                 f"weights {weights} must hold one number, finite and not negative, for each of the {len(self.sources)}"
                 " data sets, and not 0 for all of them."
@@ -65,6 +65,7 @@ class EpisodesData(L.LightningDataModule):
         self.val_fraction, self.val_batches, self.batches_per_epoch = val_fraction, val_batches, batches_per_epoch
         self.root, self.download = root, download
         self.train_parts: list[Episodes] = []
+        self.train_weights: list[float] = []
         self.val_episodes: Episodes | None = None
 
     def setup(self, stage: str) -> None:
@@ -81,7 +82,9 @@ class EpisodesData(L.LightningDataModule):
         _require_same_spaces(parts)
         if self.val_fraction > 0 and len(parts[0]) > 1:
             parts[0], self.val_episodes = split(parts[0], self.val_fraction, self.seed)
-        self.train_parts = parts
+        weights = self.weights or [part.num_transitions for part in parts]
+        taken = [weight > 0 for weight in weights]  # the others decide nothing, not even what normal is
+        self.train_parts, self.train_weights = list(compress(parts, taken)), list(compress(weights, taken))
 
     @property
     def train_episodes(self) -> Episodes:
@@ -97,8 +100,7 @@ class EpisodesData(L.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         samplers = [self._module.sampler(part) for part in self.train_parts]
-        weights = self.weights or [part.num_transitions for part in self.train_parts]
-        rows = shares(self.batch_size, weights)
+        rows = shares(self.batch_size, self.train_weights)
         progress = trainer.fit_loop.epoch_loop.batch_progress.total
         key = (self.seed, "train", trainer.global_rank)
         batches = RandomBatches(samplers, rows, self.batches_per_epoch, key, begun=lambda: progress.ready)
@@ -133,11 +135,6 @@ class EpisodesData(L.LightningDataModule):
         if isinstance(source, Episodes):
             return source
         return load(str(source), root=Path(self.root) if self.root else None, download=self.download)
-
-
-def _fit_for_shares(weights: Sequence[float], sources: int) -> bool:
-    """Whether every source has a weight, and they can be scaled to shares of a whole."""
-    return len(weights) == sources and all(0 <= weight < math.inf for weight in weights) and sum(weights) > 0
 
 
 def _require_transitions(parts: Sequence[Episodes]) -> None:

@@ -120,11 +120,13 @@ def fit(
         "max_epochs": epochs,
         **trainer,
     }
-    callbacks: list[Callback] = list(settings.get("callbacks", ()))
+    given = settings.get("callbacks") or []
+    callbacks = [given] if isinstance(given, Callback) else list(given)
     callbacks += [BestWeights(patience)] if patience is not None else []
-    callbacks += [Forecast()] if progress else []
-    if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
-        callbacks.append(FitBar())
+    if settings["enable_progress_bar"]:
+        callbacks.append(Forecast())
+        if not any(isinstance(callback, ProgressBar) for callback in callbacks):
+            callbacks.append(FitBar())
     settings["callbacks"] = callbacks
     module.train().requires_grad_(True)  # it may have been fitted before
     with quiet(), torch.random.fork_rng(devices=[]):

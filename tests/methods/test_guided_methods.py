@@ -1,6 +1,7 @@
 """Methods that lead a fitted diffusion model: by a policy, by a critic, by an amplified return."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import gymnasium as gym
@@ -14,7 +15,7 @@ from genrl.data.errors import CheckpointError, ConditionError, ConfigurationErro
 from genrl.data.randomness import generator
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
-from genrl.diffusion.guidance import Combined, Posterior, Published, near
+from genrl.diffusion.guidance import Combined, Constant, Posterior, Published, near
 from genrl.learners.bc import BC
 from genrl.learners.gcbc import GCBC
 from genrl.learners.iql import IQL
@@ -406,3 +407,70 @@ def test_strengths_that_are_no_numbers_are_refused(model, value):
 def test_data_of_other_spaces_are_not_varied(model):
     with pytest.raises(ConfigurationError, match=r"fitted to has the observation space .* is given now has"):
         GTA(model, walks()).synthesize(Block(0, 0, 2))
+
+
+def test_the_guide_is_shown_what_is_given(model):
+    """The network's own estimate of a given entry means nothing: its loss leaves given entries out."""
+    shown = []
+
+    class Watching(torch.nn.Module):
+        spec = model.spec
+
+        def mean(self, states):
+            shown.append(states.reshape(8, model.horizon, -1)[:, 0].clone())
+            return states.new_zeros(len(states), 1)
+
+    start = torch.tensor([[1.5, -0.5]]).expand(8, -1)
+    led(model, Watching(), 1.0).synthesize(Block(0, 0, 8), Conditions(start=start))
+    assert len(shown) > 3
+    torch.testing.assert_close(torch.stack(shown), start.expand(len(shown), 8, -1))
+    shown.clear()
+    led(model, Watching(), 1.0).synthesize(Block(0, 0, 8))
+    assert max(float((seen - start).abs().max()) for seen in shown) > 0.1
+
+
+def test_leading_away_from_a_policy_as_sharp_does_not_weaken_guidance():
+    """The pulls of two unit Gaussians differ by a constant: there is no aim, so one step goes as far as many."""
+    data = linear(40)
+    wide = fit(WINDOWS(net=partial(WindowMLP, width=32, layers=1)), data, 200, progress=False)
+
+    class Mean(torch.nn.Module):
+        spec = wide.spec
+
+        def __init__(self, place):
+            super().__init__()
+            self.place = place
+
+        def mean(self, states):
+            return torch.full((len(states), 1), self.place)
+
+    def moved(substeps):
+        guided = PolicyGuidedDiffusion(wide, Mean(0.05), Guidance(Posterior(100.0), substeps=substeps), Mean(-0.05))
+        return float(guided.synthesize(Block(0, 0, 64)).actions[""].mean())
+
+    assert moved(None) == moved(1) > 0.8 * moved(16) > 0.1
+
+
+def test_what_never_varied_for_the_model_is_not_varied(model):
+    data = linear(40)
+    level = fit(
+        WINDOWS(net=partial(WindowMLP, width=16, layers=1)),
+        replace(data, rewards=torch.zeros_like(data.rewards)),
+        20,
+        progress=False,
+    )
+    with pytest.raises(ConfigurationError, match="rewards of these data vary"):
+        GTA(level, data).synthesize(Block(0, 0, 2))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_schedules_and_weights_are_finite(value):
+    for make in (Published, Posterior, Constant):
+        with pytest.raises(ConfigurationError, match="scale of a schedule of guidance is a finite number"):
+            make(value)
+    with pytest.raises(ConfigurationError, match="behaviour of a Guidance is a finite number"):
+        Guidance(behaviour=value)
+    with pytest.raises(ConfigurationError, match=r"at least one substep, not 1\.5"):
+        Guidance(substeps=1.5)
+    with pytest.raises(ConfigurationError, match="highest must be at least 2, not 1"):
+        Constant(1.0, lowest=2.0, highest=1.0)

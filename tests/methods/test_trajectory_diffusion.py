@@ -218,3 +218,23 @@ def test_sampling_may_be_set_anew(stitching):
     assert_close(before, stitching.synthesize(Block(0, 0, 3)))
     with pytest.raises(ConfigurationError, match="no solver 'magic'; there are"):
         Sampling("magic")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"completion": float("nan")},
+        {"return_dropout": -1.0},
+        {"context_noise": -1.0},
+        {"ema_decay": 2.0},
+        {"guidance": float("nan")},
+        {"weight_decay": -1.0},
+        {"overlap": 1.5},
+        {"horizon": 4.0},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused_by_name(settings):
+    (name,) = settings
+    with pytest.raises(ConfigurationError, match="does not fit windows" if name in ("overlap", "horizon") else name):
+        TrajectoryDiffusion(**settings)

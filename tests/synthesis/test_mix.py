@@ -117,3 +117,9 @@ def test_what_cannot_be_mixed_is_refused(root):
         mix([ONE, "toy/walks-v0"], MIXED, root=root)
     with pytest.raises(DatasetExistsError, match="overwrite=True"):
         mix([ONE, "toy/none-v0"], OTHER, root=root)
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), -1.0])
+def test_fractions_are_finite_and_not_negative(root, share):
+    with pytest.raises(ConfigurationError, match="must hold one non-negative number for each"):
+        mix([ONE, OTHER], MIXED, fractions=[share, 1.0], root=root)

@@ -297,6 +297,8 @@ def test_unfit_settings_are_refused(method, tmp_path):
     ):
         with pytest.raises(ConfigurationError, match=reason):
             renewal(Unguided(method), **settings)
+    with pytest.raises(ConfigurationError, match=r"\d rows of a batch are synthetic, .* of each of 99 generations"):
+        fitted(LEARNERS["bc"](), renewal(Unguided(method), lifetime=99))
     other = fit(METHODS["trajectory-mlp"](), walks(), 2, progress=False)
     with pytest.raises(ConfigurationError, match="fitted to data of the same environment"):
         fitted(LEARNERS["bc"](), renewal(Unguided(other)))

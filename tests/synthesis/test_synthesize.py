@@ -1,5 +1,6 @@
 """From a fitted method to a finished data set: the same bytes whatever happens on the way."""
 
+import copy
 import json
 import os
 import signal
@@ -274,3 +275,29 @@ def test_overwriting_replaces_only_when_all_is_made(method, tmp_path):
     method.watch_blocks()
     synthesize(method, ID, PLAN, root=tmp_path, overwrite=True, progress=False)
     assert content(tmp_path) != before
+
+
+def test_workers_make_their_blocks_where_the_method_is(method, tmp_path, monkeypatch):
+    """Shown on a device without memory, for there need not be another one."""
+    asked = []
+
+    class HereAndNow:
+        def __init__(self, workers, context, initializer, initargs):
+            initializer(*initargs)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *left):
+            raise InterruptionError
+
+    monkeypatch.setattr("genrl.synthesis.synthesize.ProcessPoolExecutor", HereAndNow)
+    monkeypatch.setattr(checkpoint, "load", lambda path, device="cpu": asked.append(device) or method)
+    monkeypatch.setattr(checkpoint, "save", lambda method, path: path)
+    there = copy.deepcopy(method).to("meta")
+    monkeypatch.setattr(there, "state_dict", method.state_dict)
+    monkeypatch.setattr(HereAndNow, "submit", lambda *work: None, raising=False)
+    monkeypatch.setattr("genrl.synthesis.synthesize.as_completed", lambda futures: ())
+    with pytest.raises(InterruptionError):
+        synthesize(there, "toy/there-v0", Plan(4, block_size=2), root=tmp_path, processes=2, progress=False)
+    assert asked == ["meta"]

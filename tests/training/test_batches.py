@@ -1,5 +1,7 @@
 """Batches and the split behind them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,7 +14,8 @@ from genrl.data.episodes import concatenate, split
 from genrl.data.errors import ConfigurationError, DatasetMissingError, EmptyDatasetError
 from genrl.training.batches import FixedBatches, RandomBatches, shares
 from genrl.training.datamodule import EpisodesData
-from tests.methods.toy_methods import METHODS, line, linear, walks
+from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, equal_weights, line, linear, walks
 
 
 class Numbers:
@@ -174,3 +177,19 @@ def test_episodes_too_short_for_the_horizon_are_refused():
     seed = next(s for s in range(9) if int(split(concatenate(parts), 0.5, s)[1].lengths[0]) == 2)
     with pytest.raises(EmptyDatasetError, match=r"The 1 held-out episodes cannot be used: .* Or hold out more"):
         fitted(EpisodesData(concatenate(parts), val_fraction=0.5, seed=seed, batch_size=6, batches_per_epoch=4))
+
+
+def test_a_data_set_of_weight_zero_decides_nothing():
+    """Neither what normal is, nor whether there are windows to be fitted to."""
+    one, other, brief = linear(), linear(seed=3), linear(steps=2)
+    other = replace(other, observations={path: 100 * leaf + 1000 for path, leaf in other.observations.items()})
+    alone = fit(METHODS["trajectory-mlp"](), one, 4, progress=False)
+    beside = fit(METHODS["trajectory-mlp"](), [one, other, brief], 4, weights=[1, 0, 0], progress=False)
+    assert equal_weights(alone, beside)
+    assert beside.spec.fingerprint == alone.spec.fingerprint
+
+
+def test_callbacks_come_as_lightning_takes_them():
+    for callbacks in (Callback(), None, []):
+        fit(METHODS["trajectory-mlp"](), linear(), 2, callbacks=callbacks, progress=False)
+    fit(METHODS["trajectory-mlp"](), linear(), 2, enable_progress_bar=False)
