@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -48,7 +49,7 @@ def save(module: Trainable, path: str | Path) -> Path:
 
 
 def require_resumable(path: str | Path, entry: str = "loops") -> None:
-    """Refuse a file that is no checkpoint of a fit, before Lightning reads it.
+    """Refuse a file that is no checkpoint of a fit, before Lightning reads it; warn of one that lacks a look.
 
     Args:
         path: of the file; the words by which Lightning looks for one of its own name none.
@@ -63,6 +64,18 @@ def require_resumable(path: str | Path, entry: str = "loops") -> None:
             f"{path} holds a module without the state of its fit, as genrl.save writes it; resuming takes the fit's own"
             " last.ckpt, which 'genrl fit' writes."
         )
+    if "loops" in checkpoint and _before_a_look(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]):
+        warnings.warn(
+            f"{path} was written between the last batch of an epoch and the look at held-out data after it, which is"
+            " not made up for: a fit that goes by such looks (patience, the elites of a world model) may end with other"
+            " weights than one that was not interrupted. Take a checkpoint written after an epoch, or within one.",
+            stacklevel=2,
+        )
+
+
+def _before_a_look(batches: dict[str, Any]) -> bool:
+    """Whether a last batch was processed and its hooks were not yet through, by Lightning's own count."""
+    return batches["is_last_batch"] and batches["current"]["completed"] < batches["current"]["processed"]
 
 
 def _whole(path: str | Path) -> dict[str, Any]:

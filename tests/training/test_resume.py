@@ -1,6 +1,7 @@
 """A fit that was interrupted and resumed gives the same bits, raw and averaged, as one that was not."""
 
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from genrl.learners.bc import BC
 from genrl.nets.mlp import MLP
 from genrl.training import command
 from genrl.training.best import BestWeights
-from genrl.training.checkpoint import load, save
+from genrl.training.checkpoint import load, require_resumable, save
 from genrl.training.datamodule import EpisodesData
 from genrl.training.ema import EMA
 from genrl.training.fit import fit
@@ -194,3 +195,15 @@ def test_the_average_follows_its_closed_form(tmp_path):
     got = torch.nn.utils.parameters_to_vector(module.parameters()).double()
     torch.testing.assert_close(got, average, atol=1e-6, rtol=0)
     assert isinstance(module.configure_callbacks()[0], EMA)
+
+
+def test_a_look_that_a_checkpoint_lacks_is_warned_of(tmp_path):
+    """Lightning writes it between the last batch of an epoch and the look, which it does not repeat."""
+    trainer(tmp_path, every_step(tmp_path)).fit(METHODS["trajectory-mlp"](), datamodule=data())
+    with pytest.warns(UserWarning, match="the look at held-out data after it, which is not made up for"):
+        require_resumable(tmp_path / f"step={2 * PER_EPOCH}.ckpt")
+    trainer(tmp_path, ModelCheckpoint(tmp_path, "after")).fit(METHODS["trajectory-mlp"](), datamodule=data())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        require_resumable(tmp_path / f"step={PER_EPOCH + 1}.ckpt")
+        require_resumable(tmp_path / "after.ckpt")
