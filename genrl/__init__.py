@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # each name under its own, so that type checkers take it for 
     from genrl.diffusion.guidance import Posterior as Posterior
     from genrl.diffusion.guidance import Published as Published
     from genrl.diffusion.sampling import FlowSampling as FlowSampling
+    from genrl.diffusion.scheduler_sampling import SchedulerSampling as SchedulerSampling
     from genrl.evaluation.dynamics_error import dynamics_error as dynamics_error
     from genrl.evaluation.evaluate import evaluate as evaluate
     from genrl.evaluation.guidance_plots import frontier as frontier
@@ -168,6 +169,7 @@ _HOMES = {
     "Conditions": "genrl.data.conditions:Conditions",
     "Sampling": "genrl.methods.sampling:Sampling",
     "FlowSampling": "genrl.diffusion.sampling:FlowSampling",
+    "SchedulerSampling": "genrl.diffusion.scheduler_sampling:SchedulerSampling",
     # evaluation
     "dynamics_error": "genrl.evaluation.dynamics_error:dynamics_error",
     "evaluate": "genrl.evaluation.evaluate:evaluate",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import diffusers.schedulers as library
@@ -142,11 +142,32 @@ def with_scheduler(scheduler: Any, steps: int, **options: Any) -> Callable[..., 
         with torch.no_grad():
             x = _sample(prepared, family, extra, denoiser, x, grid[0], condition)
         if noise is None and not torch.equal(generator.get_state(), untouched):
-            raise ConfigurationError("This scheduler draws noise; give it some, such as BlockNoise(seed, block).")
+            raise ConfigurationError(
+                f"{type(scheduler).__name__} draws noise and was given none, such as BlockNoise(seed, block): a"
+                " SchedulerSampling takes schedulers that draw none."
+            )
         keep = getattr(denoiser, "keep", None)
         return keep(x) if keep else x
 
     return sampler
+
+
+def made(name: str, config: Mapping[str, Any]) -> Any:
+    """The scheduler of a name in ``FAMILIES``.
+
+    Raises:
+        ConfigurationError: there is none, or it refuses ``config``.
+    """
+    if name not in FAMILIES:
+        raise ConfigurationError(f"There is no scheduler {name!r}; there are {', '.join(FAMILIES)}.")
+    kind = getattr(library, f"{name}Scheduler")
+    takes = inspect.signature(kind).parameters
+    if not set(config) <= set(takes):
+        raise ConfigurationError(f"The scheduler {name} takes {', '.join(takes)}, not {dict(config)}.")
+    try:
+        return kind(**config)
+    except (TypeError, ValueError, NotImplementedError, ImportError) as error:
+        raise ConfigurationError(f"The scheduler {name} cannot be made from {dict(config)}: {error}") from error
 
 
 def _family(scheduler: Any) -> Family:

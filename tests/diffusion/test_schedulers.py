@@ -1,17 +1,30 @@
 """Schedulers of diffusers as samplers."""
 
+from functools import partial
+
 import diffusers.schedulers as library
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.sampler_references import Gaussian, SmoothNet
+from genrl.data.conditions import Conditions
 from genrl.data.errors import ConfigurationError
-from genrl.diffusion.denoiser import Denoiser, EDMPrediction
+from genrl.diffusion.denoiser import Denoiser, EDMPrediction, VelocityPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM, VP, CondOT
 from genrl.diffusion.samplers import dpmpp_2m, euler
+from genrl.diffusion.sampling import FlowSampling, Sampling
+from genrl.diffusion.scheduler_sampling import SchedulerSampling
 from genrl.diffusion.schedulers import FAMILIES, with_scheduler
+from genrl.learners.beso import BESO
+from genrl.methods.method import Block
+from genrl.nets.policy_mlp import PolicyMLP
+from genrl.training.checkpoint import load, save
+from genrl.training.fit import fit
+from tests.methods.toy_methods import METHODS, assert_close, linear
 
+ALL = np.ones(2, bool)
 LEVEL = torch.tensor([80.0])
 
 
@@ -107,3 +120,55 @@ def test_what_is_not_supported_is_named():
 def test_pure_noise_is_refused_where_the_path_has_none():
     with pytest.raises(ConfigurationError, match="pure noise"):
         with_scheduler(make("FlowMatchEulerDiscrete"), 10)(Gaussian(EDM()), torch.ones(4, 2), LEVEL)
+
+
+RANGE = {"sigma_min": 0.01, "sigma_max": 3.0}
+SAME = [  # a scheduler and the solver that takes the same steps on the same grid
+    (SchedulerSampling("EDMEuler", 6, RANGE), Sampling("euler", 6, **RANGE)),
+    (SchedulerSampling("EDMDPMSolverMultistep", 6, RANGE), Sampling("dpmpp_2m", 6, **RANGE)),
+]
+
+
+@pytest.mark.parametrize(("scheduled", "native"), SAME)
+def test_a_model_is_sampled_by_a_scheduler_as_by_the_same_solver(scheduled, native, tmp_path):
+    """Free, from a start through several windows, and by a policy that puts its past actions in."""
+    model = fit(METHODS["trajectory-mlp"](), linear(40), 20, progress=False)
+    wish = Conditions(start=torch.tensor([[0.5, -0.5]]).expand(4, -1))
+    for conditions, length in ((None, None), (wish, 3 * model.horizon)):
+        model.sampling = scheduled
+        save(model, tmp_path / "model.ckpt")
+        by_scheduler = load(tmp_path / "model.ckpt").synthesize(Block(0, 0, 4), conditions, length=length)
+        model.sampling = native
+        assert_close(by_scheduler, model.synthesize(Block(0, 0, 4), conditions, length=length), atol=1e-3)
+    beso = fit(
+        BESO(net=partial(PolicyMLP, width=16), history=3, chunk=2, goal_length=0), linear(40), 20, progress=False
+    )
+    acted = []
+    for sampling in (scheduled, native):
+        policy = beso.policy(sampling=sampling)
+        policy.reset(ALL, np.arange(len(ALL)))
+        acted.append(np.stack([policy.act(np.ones((len(ALL), 2), np.float32)) for _ in range(3)]))
+    np.testing.assert_allclose(*acted, atol=1e-4)
+
+
+def test_a_flow_takes_a_scheduler_of_flows():
+    """Euler's steps in even times, which is what both do."""
+    denoiser, eps = Denoiser(SmoothNet(), CondOT(), VelocityPrediction()), BlockNoise(0, 0).normal(0, (16, 3))
+    scheduled = SchedulerSampling("FlowMatchEulerDiscrete", 5, {"num_train_timesteps": 1000})
+    wanted = FlowSampling("euler", 200)(denoiser, eps, None, BlockNoise(0, 0))
+    torch.testing.assert_close(scheduled(denoiser, eps, None, BlockNoise(0, 0)), wanted, atol=0.2, rtol=0)
+
+
+def test_what_no_scheduler_does_is_refused_by_name():
+    denoiser, eps = Gaussian(EDM()), torch.zeros(2, 1)
+    for refuse, words in (
+        (lambda: SchedulerSampling("Euler"), "There is no scheduler 'Euler'; there are DDIM"),
+        (lambda: SchedulerSampling("EDMEuler", 0), "one step or more, not 0"),
+        (lambda: SchedulerSampling("EDMEuler", config={"rhu": 7}), "The scheduler EDMEuler takes sigma_min, .* not"),
+        (lambda: SchedulerSampling("UniPCMultistep", config={"solver_type": "odd"}), "cannot be made from"),
+        (lambda: SchedulerSampling("DDPM")(denoiser, eps, None, None), "takes schedulers that draw none"),
+        (lambda: SchedulerSampling("EDMEuler").again(denoiser, eps, 0.5, eps, None, None), "begins at noise alone"),
+        (lambda: SchedulerSampling("EDMEuler").moment(1.0), "Guidance goes by the place on a grid"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            refuse()
