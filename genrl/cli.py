@@ -11,7 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 from genrl.data.errors import GenrlError
@@ -31,7 +31,7 @@ def typed(target: str, *, positional: bool = False) -> Callable[[str, list[str]]
         from jsonargparse import auto_cli
 
         return auto_cli(
-            _find(target),
+            resolve_name(target),
             args=[underscored(argument) for argument in args],
             prog=prog,
             as_positional=positional,
@@ -52,7 +52,7 @@ def underscored(argument: str) -> str:
 
 def raw(target: str) -> Callable[[str, list[str]], Any]:
     """A command that parses its arguments itself."""
-    return lambda prog, args: _find(target)(prog, args)
+    return lambda prog, args: resolve_name(target)(prog, args)
 
 
 COMMANDS = {
@@ -138,11 +138,6 @@ def usage() -> str:
     """All commands, one a line."""
     lines = [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: genrl COMMAND [options]", "", *lines, "", "'genrl COMMAND --help' explains each."])
-
-
-def _find(target: str) -> Callable[..., Any]:
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
 
 
 if __name__ == "__main__":

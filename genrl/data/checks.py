@@ -17,7 +17,7 @@ from genrl.data.errors import (
     NonFiniteError,
     OutOfSpaceError,
 )
-from genrl.data.spaces import Leaves, leaf_spaces
+from genrl.data.spaces import Leaves, bounds, leaf_spaces
 
 SLACK = 1e-5
 """Float actions may exceed a bound b by SLACK * max(1, |b|): rounding between float32 and float64, not a mistake."""
@@ -176,7 +176,7 @@ def _bounded(values: np.ndarray, space: gym.Space, what: str, places: _Places, e
             f"{places(0, extra)}: {what} has dtype {values.dtype} in {type(space).__name__}; convert it to integers."
         )
         return
-    low, high = _bounds(space)
+    low, high = bounds(space)
     if values.dtype.kind == "f":
         low, high = (bound + sign * SLACK * np.maximum(1, np.abs(bound)) for bound, sign in ((low, -1), (high, 1)))
     # per-dimension extremes first: no temporary of the data's size unless something is wrong (NaN is not our business)
@@ -189,15 +189,3 @@ def _bounded(values: np.ndarray, space: gym.Space, what: str, places: _Places, e
         f"{places(row, extra)}: {what} = {np.array2string(values[row], precision=6, threshold=8)} lies outside {space} "
         f"({int(bad.sum())} such rows); clip it or correct the space."
     )
-
-
-def _bounds(space: gym.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest value of a leaf space, broadcastable to its shape."""
-    if isinstance(space, gym.spaces.Box):
-        return space.low, space.high
-    if isinstance(space, gym.spaces.Discrete):
-        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        start, count = space.start.astype(np.int64), space.nvec.astype(np.int64)
-        return start, start + count - 1
-    return np.zeros((), np.int64), np.ones((), np.int64)  # MultiBinary

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -313,9 +313,8 @@ class Uniform:
 
 
 def _built(class_path: str, arguments: dict[str, Any]) -> Any:
-    module, _, name = class_path.rpartition(".")
     try:
-        return getattr(import_module(module), name)(**arguments)
+        return resolve_name(class_path)(**arguments)
     except (ImportError, AttributeError, ValueError, TypeError, AssertionError) as error:
         raise ConfigurationError(f"{class_path} cannot be made from {arguments}: {error}") from error
 

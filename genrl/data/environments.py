@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from genrl.data.errors import AlignmentError, ConfigurationError, NonFiniteError, OutOfSpaceError
-from genrl.data.spaces import flatten, leaf_spaces, same_form, unflatten
+from genrl.data.spaces import bounds, flatten, leaf_spaces, same_form, unflatten
 
 EnvLike = str | EnvSpec | Callable[[], gym.Env]
 """An environment id, a Gymnasium specification, or anything that makes an environment when called."""
@@ -230,17 +230,6 @@ def _check_inside(space: gym.Space, leaf: np.ndarray, path: str) -> None:
             f"The policy returned actions{_at(path)} between {leaf.min()} and {leaf.max()}, outside {space}; "
             "clip or squash them in the policy."
         )
-
-
-def bounds(space: gym.Space) -> tuple[Any, Any]:
-    """Smallest and largest value of a leaf space, inclusive (numbers or arrays that broadcast to its shape)."""
-    if isinstance(space, gym.spaces.Box):
-        return space.low, space.high
-    if isinstance(space, gym.spaces.Discrete):
-        return space.start, space.start + space.n - 1
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return space.start, space.start + space.nvec - 1
-    return 0, 1  # MultiBinary
 
 
 def _at(path: str) -> str:

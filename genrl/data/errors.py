@@ -10,7 +10,7 @@ class DatasetError(GenrlError):
 
 
 class DatasetIdError(DatasetError):
-    """The id is not of the form ``(namespace/)(env/)name-vN``."""
+    """The id is not of the form ``(namespace/)name-vN``."""
 
 
 class DatasetMissingError(DatasetError):

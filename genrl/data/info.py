@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import numpy as np
 
+from genrl.data.aligned import aligned
 from genrl.data.env_specs import recorded_entries
 from genrl.data.episodes import DatasetCard
 from genrl.data.locate import DATA, existing_path
@@ -119,8 +121,7 @@ class DatasetInfo:
             rows.append(("provenance", json.dumps(self.provenance)))
         for group, leaves in (("observation", self.observations), ("action", self.actions), ("info", self.infos)):
             rows += [(f"{group} {path}".strip(), str(leaf)) for path, leaf in leaves.items()]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join([self.dataset_id, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        return f"{self.dataset_id}\n{indent(aligned(rows), '  ')}"
 
     def _authorship(self) -> list[tuple[str, str]]:
         card = self.card

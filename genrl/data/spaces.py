@@ -66,6 +66,18 @@ def forms(space: gym.Space) -> dict[str, tuple[Any, ...]]:
     }
 
 
+def bounds(space: gym.Space) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value of a leaf space, broadcastable to its shape."""
+    if isinstance(space, gym.spaces.Box):
+        return space.low, space.high
+    if isinstance(space, gym.spaces.Discrete):
+        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        start, count = space.start.astype(np.int64), space.nvec.astype(np.int64)
+        return start, start + count - 1
+    return np.zeros((), np.int64), np.ones((), np.int64)  # MultiBinary
+
+
 def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:
     if isinstance(space, gym.spaces.Dict):
         for key, child in space.spaces.items():

@@ -66,11 +66,7 @@ def heun(
     """Heun's method with churn (Karras et al. 2022, algorithm 2); two calls a step, one in a last step to 0.
 
     Args:
-        denoiser: see the module.
-        x: see the module.
-        grid: see the module.
-        condition: see the module.
-        noise: see the module.
+        denoiser, x, grid, condition, noise: see the module.
         s_churn: noise put back over the whole grid: a step from sigma first raises it to
             sigma (1 + min(s_churn / n, sqrt(2) - 1)), and starts from the state so raised.
         s_tmin: lowest sigma / alpha that is churned.
@@ -99,11 +95,7 @@ def dpmpp_2s(
     """DPM-Solver++(2S), two calls a step (Lu et al. 2022); ``eta`` above 0 is stochastic, 1 its ancestral form.
 
     Args:
-        denoiser: see the module.
-        x: see the module.
-        grid: see the module.
-        condition: see the module.
-        noise: see the module.
+        denoiser, x, grid, condition, noise: see the module.
         eta: noise of a step in units of that of the ancestral form. Somewhat above 1 samples come nearer to where the
             data are dense, and what is rare in them becomes rarer.
         s_tmax: highest sigma / alpha from which a step is noisy. In few steps noise at high levels is not forgotten

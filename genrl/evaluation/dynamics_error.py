@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genrl.data.aligned import aligned
 from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError
 from genrl.data.randomness import generator
@@ -101,9 +102,7 @@ class DynamicsError:
         yield "terminations that agree", f"{100 * self.agreement:.2f} %"
 
     def __str__(self) -> str:
-        rows = list(self.rows())
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        return aligned(self.rows())
 
 
 def dynamics_error(data: Episodes, real: Episodes, seed: int = 0, most: int = MOST) -> DynamicsError:

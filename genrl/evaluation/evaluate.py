@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genrl.data.aligned import aligned
 from genrl.data.collect import ResetOptions, collect
 from genrl.data.conditions import Conditions
 from genrl.data.environments import EnvLike
@@ -90,8 +91,7 @@ class Evaluation:
         return rows
 
     def __str__(self) -> str:
-        width = max(len(name) for name, _ in self.rows())
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+        return aligned(self.rows())
 
 
 def evaluate(

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genrl.data.aligned import aligned
 from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError, ConfigurationError
@@ -69,9 +70,7 @@ class PolicyLikelihood:
             yield "squared distance to the policy's mean [95 %]", str(self.squared_distance)
 
     def __str__(self) -> str:
-        rows = list(self.rows())
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        return aligned(self.rows())
 
     def _mean(self, values: np.ndarray) -> Interval:
         return bootstrap_ratio(np.add.reduceat(values, np.cumsum(self.lengths) - self.lengths), self.lengths)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import gymnasium as gym
@@ -106,9 +106,8 @@ def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = Non
 
 
 def _imported(name: str) -> Maker:
-    module, _, attribute = name.rpartition(".")
     try:
-        return getattr(import_module(module), attribute)
+        return resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"There is no policy '{name}'; there are {', '.join(NAMED)}, files that end in {' or '.join(STORED)}, and "

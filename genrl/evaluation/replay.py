@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from genrl.data.aligned import aligned
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
 from genrl.evaluation.simulators import Simulator
@@ -51,8 +52,7 @@ class Replay:
         return rows
 
     def __str__(self) -> str:
-        width = max(len(name) for name, _ in self.rows())
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+        return aligned(self.rows())
 
 
 def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:

@@ -37,7 +37,11 @@ class BoundedActions(nn.Module):
 
     def encode(self, leaves: Leaves) -> Tensor:
         """Actions (N, *shape) to (N, A) in [-1, 1]."""
-        return (self.codec.encode(leaves) - self.centre) / self.radius
+        return self.unit(self.codec.encode(leaves))
+
+    def unit(self, native: Tensor) -> Tensor:
+        """(B, A) in the space's own units to (B, A) in [-1, 1]."""
+        return (native - self.centre) / self.radius
 
     def native(self, unit: Tensor) -> Tensor:
         """(B, A) in [-1, 1] to (B, A) in the space's own units."""

@@ -172,8 +172,7 @@ class IQL(Learner):
 
     def action_value(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable min_i Q_i of actions (B, A) in states (B, D), both in the data's units."""
-        unit = (actions - self.actions.centre) / self.actions.radius
-        return self.critic(self.observer.normalize(states), unit).min(0).values
+        return self.critic(self.observer.normalize(states), self.actions.unit(actions)).min(0).values
 
     def mean(self, states: Tensor) -> Tensor:
         """Differentiable mean actions (B, A) for [state, goal] columns (B, D), both in the data's units."""
@@ -190,8 +189,8 @@ class IQL(Learner):
 
     def density(self, states: Tensor) -> Callable[[Tensor], Tensor]:
         """``log_prob`` in states (B, D) as a function of actions (B, A), for which the actor is asked once."""
-        policy, unit = self._distribution(self.observer.normalize(states)), self.actions
-        return lambda actions: policy.log_prob((actions - unit.centre) / unit.radius) - unit.radius.log().sum()
+        policy, bounded = self._distribution(self.observer.normalize(states)), self.actions
+        return lambda actions: policy.log_prob(bounded.unit(actions)) - bounded.radius.log().sum()
 
     def _distribution(self, observations: Tensor) -> Independent:
         return Independent(Normal(self.actor(observations), self._std(), validate_args=False), 1, validate_args=False)

@@ -159,7 +159,7 @@ class StraightThroughLatent(CategoricalLatent):
 class GaussianLatent(Latent):
     """Z independent Gaussians, with means between -1 and 1 and standard deviations up to 1.
 
-    Where DoC's posterior had no bounds, it would get away from the energy by going where this has learned nothing.
+    Without these bounds, DoC's posterior would escape the energy by moving to where it was never trained.
     """
 
     size: int = 16

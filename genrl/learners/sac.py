@@ -156,7 +156,7 @@ class SAC(Learner):
 
     def action_value(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable min_i Q_i of actions (B, A) in states (B, D), both in the data's units."""
-        return self.critic(self.observer.normalize(states), self._unit(actions)).min(0).values
+        return self.critic(self.observer.normalize(states), self.actions.unit(actions)).min(0).values
 
     def mean(self, states: Tensor) -> Tensor:
         """Differentiable deterministic actions (B, A) for [state, goal] columns (B, D), both in the data's units."""
@@ -169,11 +169,7 @@ class SAC(Learner):
     def density(self, states: Tensor) -> Callable[[Tensor], Tensor]:
         """``log_prob`` in states (B, D) as a function of actions (B, A), for which the actor is asked once."""
         policy = SquashedGaussian(self(self.observer.normalize(states)))
-        return lambda actions: policy.log_prob(self._unit(actions)) - self.actions.radius.log().sum()
-
-    def _unit(self, actions: Tensor) -> Tensor:
-        """(B, A) in the space's own units to [-1, 1]."""
-        return (actions - self.actions.centre) / self.actions.radius
+        return lambda actions: policy.log_prob(self.actions.unit(actions)) - self.actions.radius.log().sum()
 
 
 @contextmanager

@@ -143,8 +143,7 @@ class TD3BC(Learner):
 
     def action_value(self, states: Tensor, actions: Tensor) -> Tensor:
         """(B,) differentiable min_i Q_i of actions (B, A) in states (B, D), both in the data's units."""
-        unit = (actions - self.actions.centre) / self.actions.radius
-        return self.critic(self.observer.normalize(states), unit).min(0).values
+        return self.critic(self.observer.normalize(states), self.actions.unit(actions)).min(0).values
 
     def mean(self, states: Tensor) -> Tensor:
         """Differentiable actions (B, A) for [state, goal] columns (B, D), both in the data's units."""

@@ -11,25 +11,21 @@ draws every object x with a probability in proportion to r(x).
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from gfn.estimators import DiscretePolicyEstimator
 from gfn.states import States
 from torch import Tensor, nn
 
-from genrl.data.conditions import Conditions
 from genrl.data.construction import Game, Reward
-from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
-from genrl.diffusion.noise import BlockNoise
 from genrl.gflownets.estimators import Encoded
 from genrl.gflownets.exact import StateSpace, table
-from genrl.gflownets.paths import episodes_of
 from genrl.gflownets.rewarded import rewarded
-from genrl.gflownets.sampler import BlockDraw, sample
-from genrl.methods.method import Block, Composite
-from genrl.methods.ocgfn import OCGFN, refuse_length
+from genrl.methods.drawn_objects import DrawnObjects
+from genrl.methods.method import Composite
+from genrl.methods.ocgfn import OCGFN
 
 ROWS = 16_384
 """Pairs of a state and an outcome that the networks see at once."""
@@ -69,7 +65,7 @@ class ConvertedPolicy(DiscretePolicyEstimator):
         return summands.logsumexp(1)
 
 
-class ConvertedGFN(Composite):
+class ConvertedGFN(DrawnObjects, Composite):
     """A fitted OCGFN that draws objects in proportion to a reward, summed over all outcomes there are.
 
     Args:
@@ -83,8 +79,6 @@ class ConvertedGFN(Composite):
         ConfigurationError: the part was never fitted, has outcomes of another kind, or there are too many.
         OracleError: a reward failed, or is not finite and above 0.
     """
-
-    understands: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, ocgfn: OCGFN, reward: Reward | None = None) -> None:
         super().__init__()
@@ -103,46 +97,6 @@ class ConvertedGFN(Composite):
     def probabilities(self) -> Tensor:
         """(X,) float64 exact probability of every object of ``space.objects``."""
         return self.space.spread(table(self.space, self.game.env, self.policy))
-
-    @torch.no_grad()
-    def synthesize(
-        self,
-        block: Block,
-        conditions: Conditions | None = None,
-        *,
-        length: int | None = None,
-        batch_size: int | None = None,
-    ) -> Episodes:
-        """Episodes whose objects are drawn in proportion to the reward; ``log_pf`` is told of each transition.
-
-        Raises:
-            ConditionError: there are conditions.
-            ConfigurationError: a length, which objects have of themselves.
-        """
-        (conditions or Conditions()).require(type(self).__name__, set(self.understands), block.size)
-        return drawn(self.game, self.spec, self.policy, block, length, batch_size)
-
-
-def drawn(
-    game: Game,
-    spec: Any,
-    policy: DiscretePolicyEstimator,
-    block: Block,
-    length: int | None,
-    batch_size: int | None,
-) -> Episodes:
-    """The episodes of a block by an unconditional policy.
-
-    Raises:
-        ConfigurationError: a length, which objects have of themselves.
-    """
-    refuse_length(length)
-    noise = BlockNoise(block.seed, block.index)
-    parts = []
-    for part in block.parts(batch_size):
-        rows = part.stop - part.start
-        parts.append(sample(game.env, policy, rows, draw=BlockDraw(noise.part(part.start), rows)))
-    return episodes_of(game, spec, parts, policy)
 
 
 def require_objects(ocgfn: OCGFN, who: str) -> None:

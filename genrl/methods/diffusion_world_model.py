@@ -38,7 +38,7 @@ class DiffusionWorldModel(WorldModel):
         seed: of initial weights, of training noise and of the states to start from.
 
     Attributes:
-        ensemble: the dynamics, over ``columns``; an ensemble of one.
+        ensemble: the dynamics, over ``columns``; one denoiser, in the place of several networks.
     """
 
     def __init__(

@@ -15,13 +15,12 @@ import torch
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
-from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
 from genrl.data.ranges import require_numbers
 from genrl.data.samplers import WindowSampler
-from genrl.data.store import load
 from genrl.diffusion.guidance import ClassifierFree
 from genrl.diffusion.noise import BlockNoise
+from genrl.methods.given_data import folders, read
 from genrl.methods.known import Given, joined, without_returns
 from genrl.methods.method import Block, Composite
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
@@ -73,12 +72,12 @@ class GTA(Composite):
     @property
     def reads(self) -> list[Path]:
         """That of the data whose windows are varied."""
-        return [] if isinstance(self.data, Episodes) else [existing_path(self.data, self.root)]
+        return folders(self.data, self.root)
 
     @cached_property
     def windows(self) -> WindowSampler:
         """The windows to vary, with the return-to-go beside their rows."""
-        data = self.data if isinstance(self.data, Episodes) else load(self.data, self.root)
+        data = read(self.data, self.root)
         self.method.require_same_spaces(data)
         self.method.packing.require_known(data)
         return self.method.sampler(data)

@@ -104,7 +104,7 @@ class ImaginedPlay(ModelRollouts):
         return act
 
     def episodes(self, made: Rollout, goals: Tensor | None) -> Episodes:
-        """As ever; a policy without goals pursued none."""
+        """Those of ``made``; a policy without goals pursued none."""
         return super().episodes(made, goals if self.policy.goal_length else None)
 
     def _wished(self, goals: Tensor) -> Tensor:

@@ -21,14 +21,13 @@ from torch import Tensor
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError, NothingAcceptedError
-from genrl.data.locate import existing_path
 from genrl.data.randomness import generator
 from genrl.data.ranges import require_at_least
 from genrl.data.spaces import require_same_spaces
-from genrl.data.store import load
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
 from genrl.dynamics.within import Within
+from genrl.methods.given_data import folders, read
 from genrl.methods.imagined_play import ImaginedPlay, Player
 from genrl.methods.method import Block, require_length
 from genrl.methods.world_model import WorldModel
@@ -91,7 +90,7 @@ class MBRCSL(ImaginedPlay):
     @property
     def reads(self) -> list[Path]:
         """That of the data to surpass."""
-        return [] if isinstance(self.data, Episodes) else [existing_path(self.data, self.root)]
+        return folders(self.data, self.root)
 
     @cached_property
     def real(self) -> Episodes:
@@ -100,7 +99,7 @@ class MBRCSL(ImaginedPlay):
         Raises:
             ConfigurationError: their spaces are not the world model's, or their rewards are all alike.
         """
-        data = self.data if isinstance(self.data, Episodes) else load(self.data, self.root)
+        data = read(self.data, self.root)
         name, spec = data.card.dataset_id or "given", self.spec
         assert spec is not None
         require_same_spaces(

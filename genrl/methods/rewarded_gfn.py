@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from gfn.containers import Trajectories
 from gfn.estimators import DiscretePolicyEstimator
 from torch import Tensor
 
-from genrl.data.conditions import Conditions
 from genrl.data.construction import Game, Reward
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
@@ -21,8 +20,7 @@ from genrl.gflownets.randomness import drawing_from
 from genrl.gflownets.replay import Replay, actions_of
 from genrl.gflownets.rewarded import rewarded
 from genrl.gflownets.sampler import replayed, sample
-from genrl.methods.converted_gfn import drawn
-from genrl.methods.method import Block, Method
+from genrl.methods.drawn_objects import DrawnObjects
 from genrl.methods.ocgfn import padded
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import SpaceSupport
@@ -32,7 +30,7 @@ KEPT = 10_000
 """Trajectories that replay looks back on."""
 
 
-class RewardedGFN(Method):
+class RewardedGFN(DrawnObjects):
     """A GFlowNet fitted to a reward by trajectories of its own.
 
     The data say which environment it is, and held-out ones are what the loss is validated on; it does not learn from
@@ -49,7 +47,6 @@ class RewardedGFN(Method):
     """
 
     takes = SpaceSupport(observations=frozenset({"MultiDiscrete"}), actions=frozenset({"Discrete"}))
-    understands: ClassVar[frozenset[str]] = frozenset()
     reward: Reward | None
     queries: int
     epsilon: float
@@ -129,21 +126,3 @@ class RewardedGFN(Method):
     def configure_optimizers(self) -> Any:
         """Adam with warm-up and cosine decay over the whole fit."""
         return warmup_cosine(torch.optim.Adam(self.rates(), self.lr), self.planned_steps())
-
-    @torch.no_grad()
-    def synthesize(
-        self,
-        block: Block,
-        conditions: Conditions | None = None,
-        *,
-        length: int | None = None,
-        batch_size: int | None = None,
-    ) -> Episodes:
-        """Episodes whose objects are drawn by the policy; ``log_pf`` is told of each transition.
-
-        Raises:
-            ConditionError: there are conditions.
-            ConfigurationError: a length, which objects have of themselves.
-        """
-        (conditions or Conditions()).require(type(self).__name__, set(self.understands), block.size)
-        return drawn(self.game, self.spec, self.policy, block, length, batch_size)

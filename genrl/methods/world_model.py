@@ -75,7 +75,7 @@ class WorldModel(Method):
         net: network from columns to columns for all members at once.
         members: networks in the ensemble.
         elites: how many of them predict, those with the lowest held-out error.
-        starts: real states kept as beginnings of rollouts, drawn with replacement;
+        starts: real states kept as beginnings of rollouts, drawn with replacement.
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW, so decoupled from the gradient: every update multiplies by 1 - rate * decay. A number is
             that of all parameters; a sequence has one for the weights of each linear layer of ``net``, from the input

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 import lightning as L
@@ -296,12 +296,12 @@ def rebuild(header: dict[str, Any]) -> Trainable:
         CheckpointError: its class, or one in its configuration, is not there or takes other arguments now.
     """
     try:
-        cls = _find(header["class_path"])
+        cls = resolve_name(header["class_path"])
         if not (inspect.isclass(cls) and issubclass(cls, Trainable)):
             raise CheckpointError(f"{header['class_path']} is not a method or learner of genrl.")
         module = cls(**{name: _from_primitive(value) for name, value in header["configuration"].items()})
         module.assemble(DataSpec.from_json(header["spec"]))
-    except (ImportError, AttributeError, KeyError, TypeError) as error:
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"A {header.get('class_path')} cannot be rebuilt from its checkpoint ({error}); install the package that"
             " it comes from, in the version that wrote the checkpoint."
@@ -311,11 +311,6 @@ def rebuild(header: dict[str, Any]) -> Trainable:
 
 def _class_path(target: type) -> str:
     return f"{target.__module__}.{target.__qualname__}"
-
-
-def _find(class_path: str) -> Any:
-    module_name, _, class_name = class_path.rpartition(".")
-    return getattr(importlib.import_module(module_name), class_name)
 
 
 def _to_primitive(value: Any) -> Any:
@@ -350,7 +345,7 @@ def _from_primitive(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"fitted"}:
         return rebuild(value["fitted"])  # its weights come with those of the module around it
     if isinstance(value, dict) and set(value) == {"class_path", "init_args"}:
-        target = _find(value["class_path"])
+        target = resolve_name(value["class_path"])
         arguments = {name: _from_primitive(part) for name, part in value["init_args"].items()}
         return target(**arguments) if issubclass(target, Setting) else functools.partial(target, **arguments)
     if isinstance(value, dict):
@@ -368,7 +363,7 @@ def _in_full(value: Any) -> Any:
         return value
     if set(value) == {"class_path", "init_args"}:
         try:
-            takes = inspect.signature(_find(value["class_path"])).parameters.values()
+            takes = inspect.signature(resolve_name(value["class_path"])).parameters.values()
             defaults = {each.name: _to_primitive(each.default) for each in takes if each.default is not each.empty}
         except (ImportError, AttributeError, TypeError, ValueError):  # to be compared as it is
             defaults = {}
