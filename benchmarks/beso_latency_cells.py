@@ -33,7 +33,7 @@ from genrl.data.conditions import Conditions
 from genrl.diffusion.sampling import Sampling
 from genrl.learners.beso import BESO
 from genrl.nets.policy_transformer import Observed, PolicyTransformer
-from genrl.training.module import frozen
+from genrl.training.rest import frozen
 
 ROUNDS = {1: 60, 64: 8}
 SAMPLING = Sampling("ddim", STEPS, SIGMA_MIN, SIGMA_MAX, spacing="linear")

@@ -26,7 +26,7 @@ from genrl.data.history import HistoryWindows
 from genrl.data.randomness import generator
 from genrl.learners.sequence import SequenceLearner
 from genrl.training.batches import RandomBatches
-from genrl.training.module import frozen
+from genrl.training.rest import frozen
 from genrl.training.schedule import warmup_cosine
 
 WARM = 3

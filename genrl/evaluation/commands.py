@@ -32,8 +32,8 @@ from genrl.evaluation.whole_file import write_whole
 from genrl.learners.learner import Learner
 from genrl.training.checkpoint import load as load_checkpoint
 from genrl.training.checkpoint import read_file
-from genrl.training.module import read_header
 from genrl.training.spec import DataSpec
+from genrl.training.stored import read_header
 
 
 def collect(

@@ -32,7 +32,7 @@ from genrl.methods.converted_gfn import require_objects
 from genrl.methods.ocgfn import OCGFN
 from genrl.methods.rewarded_gfn import RewardedGFN
 from genrl.training.checkpoint import load
-from genrl.training.module import frozen
+from genrl.training.rest import frozen
 from genrl.training.spec import DataSpec
 
 

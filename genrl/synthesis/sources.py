@@ -20,7 +20,8 @@ from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
-from genrl.training.module import Trainable, frozen
+from genrl.training.module import Trainable
+from genrl.training.rest import frozen
 
 Part = TypeVar("Part", bound=Trainable)
 

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from genrl.data.errors import CheckpointError, ConfigurationError
-from genrl.training.module import Trainable, frozen, read_header, rebuild
+from genrl.training.module import Trainable
+from genrl.training.rest import frozen
+from genrl.training.stored import read_header, rebuild
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:

@@ -20,8 +20,9 @@ from genrl.training.best import BestWeights
 from genrl.training.checkpoint import require_resumable
 from genrl.training.datamodule import EpisodesData
 from genrl.training.forecast import Forecast
-from genrl.training.module import Trainable, frozen
+from genrl.training.module import Trainable
 from genrl.training.progress import FitBar
+from genrl.training.rest import frozen
 
 Module = TypeVar("Module", bound=Trainable)
 

@@ -11,7 +11,11 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 
 from genrl.training.ema import EMA
-from genrl.training.module import frozen
+
+
+def frozen(module: nn.Module) -> nn.Module:
+    """``module`` in evaluation mode and without gradients."""
+    return module.eval().requires_grad_(False)
 
 
 class Switchable(Protocol):

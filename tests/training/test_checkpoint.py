@@ -23,8 +23,9 @@ from genrl.nets.temporal_unet import TemporalUNet
 from genrl.nets.window_mlp import WindowMLP
 from genrl.training.checkpoint import load, require_resumable, save
 from genrl.training.fit import fit
-from genrl.training.module import FORMAT_VERSION, Trainable, read_header, rebuild
+from genrl.training.module import Trainable
 from genrl.training.spec import DataSpec, fingerprint
+from genrl.training.stored import FORMAT_VERSION, read_header, rebuild
 from tests.methods.toy_methods import METHODS, TRAINED, assert_close, equal_weights, line, linear, walks
 
 
@@ -191,6 +192,22 @@ def test_a_bare_class_and_settings_survive():
     again = rebuilt(module)
     assert again.sampling == sampling
     assert shapes(again) == shapes(module)
+
+
+class Outer:
+    """Holds a class."""
+
+    class Net(WindowMLP):
+        """A network inside of another class."""
+
+
+def test_a_class_within_a_class_is_found_again():
+    method = METHODS["trajectory-mlp"]()
+    method.net = partial(Outer.Net, width=16)
+    method.prepare(linear())
+    again = rebuild(method.header())
+    assert again.net.func is Outer.Net
+    assert Outer.Net in {type(part) for part in again.modules()}
 
 
 def test_numbers_of_numpy_are_stored_as_numbers():
