@@ -83,7 +83,7 @@ def data(where: str, seed: int, sizes: Sizes) -> Episodes:
     """
     place = PLACES[where]
     share = sizes.trajectories // len(place.behaviours)
-    how: dict[str, Any] = {"num_envs": 50, "env_kwargs": place.settings}
+    how: dict[str, Any] = {"num_envs": 50, "env_options": place.settings}
     policies = [behaviour(make_env(place.env, place.settings)) for behaviour in place.behaviours]
     while True:
         parts = [collect(place.env, policy, share, seed + 10_000 * part, **how) for part, policy in enumerate(policies)]
@@ -117,7 +117,7 @@ def acting(learner: Agent, sizes: Sizes) -> Policy:
 
 def play(policy: Policy, place: Place, seed: int, sizes: Sizes) -> Evaluation:
     """Whole episodes with the luck of this seed, all side by side."""
-    how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": not sizes.drawn, "env_kwargs": place.settings}
+    how: dict[str, Any] = {"num_envs": sizes.starts, "deterministic": not sizes.drawn, "env_options": place.settings}
     return evaluate(policy, place.env, sizes.starts, STARTS_SEED + seed, **how)
 
 

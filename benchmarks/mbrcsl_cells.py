@@ -36,9 +36,9 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
     return ARMS[cell.arm](Origin(cell.seed, Settings(**cell.settings)))
 
 
-def play(policy: Policy, origin: Origin, env_kwargs: dict[str, Any] | None = None) -> Evaluation:
+def play(policy: Policy, origin: Origin, env_options: dict[str, Any] | None = None) -> Evaluation:
     """Episodes from the starts of this seed."""
-    return evaluate(policy, ENV_ID, origin.settings.starts, STARTS_SEED + origin.seed, env_kwargs=env_kwargs)
+    return evaluate(policy, ENV_ID, origin.settings.starts, STARTS_SEED + origin.seed, env_options=env_options)
 
 
 def fitted(name: str, episodes: Episodes, origin: Origin, **trainer: Any) -> Agent:

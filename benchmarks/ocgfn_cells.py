@@ -100,7 +100,7 @@ def among(objects: Tensor, found: Tensor) -> Tensor:
 def data(place: Place, seed: int) -> Episodes:
     """A few objects built at random."""
     policy = Uniform.for_env(make_env(place.env, place.settings))
-    return collect(place.env, policy, FIRST, seed, env_kwargs=place.settings)
+    return collect(place.env, policy, FIRST, seed, env_options=place.settings)
 
 
 def fitted(arm: str, where: str, seed: int, sizes: Sizes) -> OCGFN:

@@ -83,7 +83,7 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
 def data(seed: int, sizes: Sizes) -> Episodes:
     """Journeys from goal to goal by the shortest way, with noise on the actions."""
     policy = WaypointPolicy.for_env(make_env(ENV_ID, REPEATED), noise=sizes.noise)
-    return replace(collect(ENV_ID, policy, sizes.episodes, seed, env_kwargs=REPEATED), infos={})
+    return replace(collect(ENV_ID, policy, sizes.episodes, seed, env_options=REPEATED), infos={})
 
 
 def outcomes(episodes: Episodes, tokens: Tokens, seed: int, sizes: Sizes) -> Tensor:

@@ -116,7 +116,7 @@ def found_modes(queries: Queries, reward: Table) -> np.ndarray:
 
 def data(seed: int) -> Episodes:
     """Trajectories of the policy that takes every letter equally often."""
-    return collect(ENV, Uniform.for_env(make_env(ENV, SETTINGS)), 256, seed, num_envs=64, env_kwargs=SETTINGS)
+    return collect(ENV, Uniform.for_env(make_env(ENV, SETTINGS)), 256, seed, num_envs=64, env_options=SETTINGS)
 
 
 def pretrained(seed: int, sizes: Sizes) -> Path:

@@ -32,7 +32,7 @@ def collect(
     deterministic: bool = False,
     max_steps: int | None = None,
     progress: bool = False,
-    env_kwargs: Mapping[str, Any] | None = None,
+    env_options: Mapping[str, Any] | None = None,
     reset_options: ResetOptions | None = None,
 ) -> Episodes:
     """Run ``policy`` for whole episodes and keep everything, T + 1 observations included.
@@ -52,7 +52,7 @@ def collect(
         deterministic: passed on to the policy.
         max_steps: an episode that is still running after so many steps is truncated.
         progress: show a progress bar.
-        env_kwargs: passed to the maker of the environment.
+        env_options: passed to the maker of the environment.
         reset_options: options for each episode's reset, e.g. the start and goal cells of a maze.
 
     Returns:
@@ -73,7 +73,7 @@ def collect(
     plans = [EpisodeSeeds.of(seed, index) for index in range(episodes)]
     finished: dict[int, Episodes] = {}
     with ExitStack() as opened:
-        envs = [opened.enter_context(closing(make_env(env, env_kwargs))) for _ in range(min(num_envs, episodes))]
+        envs = [opened.enter_context(closing(make_env(env, env_options))) for _ in range(min(num_envs, episodes))]
         lockstep = Lockstep(envs)
         played = _play(lockstep, policy, plans, conditions, deterministic, max_steps, reset_options)
         for index, episode in tqdm(played, total=episodes, unit="episode", disable=not progress):

@@ -22,14 +22,14 @@ OWN_ENVIRONMENTS = tuple(
 """Modules that register the ids ``genrl/...``."""
 
 
-def make_env(env: EnvLike, env_kwargs: Mapping[str, Any] | None = None) -> gym.Env:
+def make_env(env: EnvLike, env_options: Mapping[str, Any] | None = None) -> gym.Env:
     """Make one environment; the ids of genrl and gymnasium_robotics are registered when first asked for.
 
     Raises:
         ConfigurationError: no environment of that id is registered, it cannot be made with these options, or ``env`` is
             itself an environment.
     """
-    kwargs = dict(env_kwargs or {})
+    kwargs = dict(env_options or {})
     if isinstance(env, str):
         _register(env)
     if isinstance(env, str | EnvSpec):

@@ -84,7 +84,7 @@ def play(name: str, transitions: int = 100_000, seed: int = 0, *, progress: bool
     player = recipe.player(make_env(recipe.env, settings))
     while missing := ceil(transitions / recipe.steps) - sum(len(part) for part in kept):
         own = EpisodeSeeds.of(seed, rounds).reset
-        played = collect(recipe.env, player, missing, own, num_envs=1, progress=progress, env_kwargs=settings)
+        played = collect(recipe.env, player, missing, own, num_envs=1, progress=progress, env_options=settings)
         kept.append(played.select(torch.nonzero(recipe.healthy(played)).flatten()))
         rounds += 1
     together = concatenate([part for part in kept if len(part)])

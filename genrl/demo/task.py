@@ -68,7 +68,7 @@ def play(settings: Settings, fragments: int, seed: int) -> Episodes:
     controller = WaypointPolicy.for_env(env, noise=settings.noise)
     env.close()
     endless = {"continuing_task": True, "reset_target": True}
-    episodes = collect(ENVIRONMENT, controller, fragments, seed, max_steps=settings.steps, env_kwargs=endless)
+    episodes = collect(ENVIRONMENT, controller, fragments, seed, max_steps=settings.steps, env_options=endless)
     card = replace(
         episodes.card,
         eval_env_spec=evaluation_spec().to_json(),

@@ -76,7 +76,7 @@ def collect(
     """
     actor = make_policy(policy, make_env(env, env_options), policy_options)
     how: dict[str, Any] = {"deterministic": deterministic, "max_steps": max_steps}
-    play = partial(collecting.collect, env, actor, episodes, seed, num_envs=num_envs, env_kwargs=env_options, **how)
+    play = partial(collecting.collect, env, actor, episodes, seed, num_envs=num_envs, env_options=env_options, **how)
     provenance = {"collected_by": policy, "policy_options": policy_options or {}, "seed": seed, **how}
     card = replace(card, algorithm_name=card.algorithm_name or policy)
     return save(_played(play, card, progress), out, root=root, overwrite=overwrite, provenance=provenance)
@@ -134,7 +134,7 @@ def evaluate(
         deterministic=deterministic,
         max_steps=max_steps,
         progress=progress,
-        env_kwargs=env_options,
+        env_options=env_options,
     )
     if out is not None:
         _store(result, lambda: _write(result, out))

@@ -106,7 +106,7 @@ def evaluate(
     deterministic: bool = True,
     max_steps: int | None = None,
     progress: bool = False,
-    env_kwargs: Mapping[str, Any] | None = None,
+    env_options: Mapping[str, Any] | None = None,
     reset_options: ResetOptions | None = None,
 ) -> Evaluation:
     """Run ``policy`` for whole episodes: the same result whatever ``num_envs``, see ``genrl.data.collect``.
@@ -123,7 +123,7 @@ def evaluate(
         deterministic: ask the policy for its deterministic action, as the field evaluates.
         max_steps: an episode still running after so many steps is truncated.
         progress: show a progress bar.
-        env_kwargs: passed to the maker of the environment.
+        env_options: passed to the maker of the environment.
         reset_options: options for each episode's reset, e.g. start and goal cells.
 
     Raises:
@@ -143,7 +143,7 @@ def evaluate(
         deterministic=deterministic,
         max_steps=max_steps,
         progress=progress,
-        env_kwargs=env_kwargs,
+        env_options=env_options,
         reset_options=reset_options,
     )
     return Evaluation(played, references_where(played.card, card))

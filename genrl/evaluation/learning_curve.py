@@ -114,7 +114,7 @@ class LearningCurve(Callback):
             num_envs=self.num_envs,
             card=learner.spec.card,
             max_steps=self.max_steps,
-            env_kwargs=self.env_options,
+            env_options=self.env_options,
             reset_options=self.reset_options,
         )
 

@@ -111,6 +111,16 @@ def fit(
         )
     if ckpt_path is not None:
         require_resumable(ckpt_path)
+    settings = _settings(trainer, epochs, patience, progress)
+    module.train().requires_grad_(True)  # it may have been fitted before
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
+        L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
+    return frozen(module)  # type: ignore[return-value]
+
+
+def _settings(given: dict[str, Any], epochs: int, patience: int | None, progress: bool) -> dict[str, Any]:
+    """What the Trainer is made from: ``given`` counts, and has callbacks added."""
     settings: dict[str, Any] = {
         "accelerator": "auto",
         "logger": False,
@@ -119,18 +129,13 @@ def fit(
         "num_sanity_val_steps": 0,
         "enable_progress_bar": progress,
         "max_epochs": epochs,
-        **trainer,
+        **given,
     }
-    given = settings.get("callbacks") or []
-    callbacks = [given] if isinstance(given, Callback) else list(given)
+    wanted = settings.get("callbacks") or []
+    callbacks = [wanted] if isinstance(wanted, Callback) else list(wanted)
     callbacks += [BestWeights(patience)] if patience is not None else []
     if settings["enable_progress_bar"]:
         callbacks.append(Forecast())
         if not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(FitBar())
-    settings["callbacks"] = callbacks
-    module.train().requires_grad_(True)  # it may have been fitted before
-    with quiet(), torch.random.fork_rng(devices=[]):
-        torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
-        L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
-    return frozen(module)  # type: ignore[return-value]
+    return settings | {"callbacks": callbacks}

@@ -238,7 +238,7 @@ def guided():
     """12 episodes by the teleport maze's guides, cut short."""
     place, settings = PLACES[doc_teleport.TELEPORT], {"max_episode_steps": 120}
     guides = [behaviour(make_env(place.env, settings)) for behaviour in place.behaviours]
-    return concatenate([collect(place.env, each, 3, seed=0, num_envs=3, env_kwargs=settings) for each in guides])
+    return concatenate([collect(place.env, each, 3, seed=0, num_envs=3, env_options=settings) for each in guides])
 
 
 def test_what_comes_before_a_teleport_is_found(guided):

@@ -32,7 +32,7 @@ def test_it_is_an_environment_of_gymnasium():
 @pytest.mark.parametrize("p", [0.1, 0.4])
 def test_the_data_show_the_worse_arm_and_what_it_earns(p):
     env = make_env(ENV_ID, {"p": p})
-    data = collect(ENV_ID, make_policy("misled", env), EPISODES, seed=1, num_envs=50, env_kwargs={"p": p})
+    data = collect(ENV_ID, make_policy("misled", env), EPISODES, seed=1, num_envs=50, env_options={"p": p})
     assert data.lengths.tolist() == [1] * EPISODES
     assert data.terminations.all()
     second = data.actions[""] == 1
@@ -46,12 +46,12 @@ def test_the_data_show_the_worse_arm_and_what_it_earns(p):
 def test_its_best_arm_is_found_by_value_iteration(p):
     env = make_env(ENV_ID, {"p": p})
     assert Tables.of(env).optimum(1) == pytest.approx(max(p, 1 - p))
-    played = evaluate(ValueIteration.for_env(env), ENV_ID, EPISODES, seed=2, num_envs=50, env_kwargs={"p": p})
+    played = evaluate(ValueIteration.for_env(env), ENV_ID, EPISODES, seed=2, num_envs=50, env_options={"p": p})
     assert close(played.mean, max(p, 1 - p), EPISODES)
 
 
 def test_a_stored_data_set_names_the_very_bandit(tmp_path):
-    save(collect(ENV_ID, Misled(0.2), 5, seed=0, env_kwargs={"p": 0.2}), "bandit/p20-v0", root=tmp_path)
+    save(collect(ENV_ID, Misled(0.2), 5, seed=0, env_options={"p": 0.2}), "bandit/p20-v0", root=tmp_path)
     again = make_env(EnvSpec.from_json(load("bandit/p20-v0", tmp_path).card.env_spec))
     assert again.unwrapped.p == 0.2
 

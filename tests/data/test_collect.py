@@ -91,10 +91,10 @@ def same(first, second):
     ],
 )
 def test_data_do_not_depend_on_the_number_of_environments(env, policy, kwargs):
-    runs = [collect(env, policy, 11, seed=5, num_envs=n, env_kwargs=kwargs) for n in (1, 3, 8, 50)]
+    runs = [collect(env, policy, 11, seed=5, num_envs=n, env_options=kwargs) for n in (1, 3, 8, 50)]
     assert len(set(runs[0].lengths.tolist())) > 1
     assert all(same(runs[0], run) for run in runs[1:])
-    other = collect(env, policy, 11, seed=6, env_kwargs=kwargs)
+    other = collect(env, policy, 11, seed=6, env_options=kwargs)
     assert not torch.equal(other.seeds, runs[0].seeds)
 
 

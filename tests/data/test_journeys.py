@@ -112,7 +112,7 @@ def test_the_share_of_detours_is_a_knob(maze):
 def test_the_expert_goes_straight_and_scores_as_published(maze):
     """Published: 136 +- 5; without sight of the goal nobody can hover at it."""
     visible = {"hide_goal": False}
-    informed = evaluate(expert(make_env(ENV_ID, visible)), ENV_ID, 40, 1000, env_kwargs=visible)
+    informed = evaluate(expert(make_env(ENV_ID, visible)), ENV_ID, 40, 1000, env_options=visible)
     assert abs(informed.mean - 136) < 3
     blind = evaluate(expert(maze), ENV_ID, 40, 1000)
     assert 105 < blind.mean < 120

@@ -80,7 +80,7 @@ def test_a_data_set_holds_the_actions_asked_for_and_its_environment_the_noise(tm
     def asked(observations):
         return np.full((len(observations), 3), 0.25, np.float32)
 
-    data = collect("genrl/NoisyHopper-v5", CallablePolicy(asked), 2, seed=7, env_kwargs={"sigma": 0.9})
+    data = collect("genrl/NoisyHopper-v5", CallablePolicy(asked), 2, seed=7, env_options={"sigma": 0.9})
     assert (data.actions[""] == 0.25).all()
     save(data, "hopper/noisy-v0", root=tmp_path)
     stored = load("hopper/noisy-v0", tmp_path)

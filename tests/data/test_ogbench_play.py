@@ -74,13 +74,13 @@ def test_a_simulator_is_set_to_what_was_observed(env_id):
 @pytest.mark.parametrize("env_id", ["genrl/scene-v0", "genrl/pointmaze-medium-v0"])
 def test_the_data_do_not_depend_on_the_environments_side_by_side(env_id, scene_oracle):
     policy = scene_oracle if "scene" in env_id else navigate(make_env(env_id))
-    one, two = (collect(env_id, policy, 2, 3, num_envs=count, max_steps=30, env_kwargs=FREE) for count in (1, 2))
+    one, two = (collect(env_id, policy, 2, 3, num_envs=count, max_steps=30, env_options=FREE) for count in (1, 2))
     assert torch.equal(one.actions[""], two.actions[""])
     assert torch.equal(one.observations["observation"], two.observations["observation"])
 
 
 def test_scenes_that_lose_their_cube_are_thrown_away(scene_oracle):
-    played = collect("genrl/scene-v0", scene_oracle, 3, 0, num_envs=1, max_steps=5, env_kwargs=FREE)
+    played = collect("genrl/scene-v0", scene_oracle, 3, 0, num_envs=1, max_steps=5, env_options=FREE)
     assert cube_in_sight(played).all()
     states = played.observations["observation"].clone()
     states[7, 20] = 2.95  # episode 1: too far right

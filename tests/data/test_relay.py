@@ -110,7 +110,7 @@ def test_by_name():
     env = make_env("genrl/bandit-v0", {"p": 0.2})
     relay = make_policy("relay", env, {"members": ["misled", "random"], "every": 1})
     assert isinstance(relay.members[0], Misled)
-    played = collect("genrl/bandit-v0", relay, 2000, 0, num_envs=50, env_kwargs={"p": 0.2})
+    played = collect("genrl/bandit-v0", relay, 2000, 0, num_envs=50, env_options={"p": 0.2})
     share = played.actions[""].double().mean()
     assert share.item() == pytest.approx((0.2 + 0.5) / 2, abs=0.05)
 

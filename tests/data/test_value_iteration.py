@@ -52,7 +52,7 @@ def test_play_earns_what_the_tables_say(slip):
     env = lake(slip)
     policy = make_policy("value_iteration", env, {"epsilon": 0.3})
     settings = {"success_rate": 1 - slip}
-    played = collect("FrozenLake-v1", policy, 700, seed=5, num_envs=50, env_kwargs=settings)
+    played = collect("FrozenLake-v1", policy, 700, seed=5, num_envs=50, env_options=settings)
     expected = Tables.of(env).expected_return(policy.chances, 100)
     assert abs(played.returns.mean().item() - expected) < 4 * np.sqrt(expected * (1 - expected) / 700)
     assert int(played.lengths.max()) <= 100
@@ -95,7 +95,7 @@ def test_the_data_do_not_depend_on_the_environments_side_by_side():
     policy = ValueIteration(Tables.of(make_env("CliffWalkingSlippery-v1")), epsilon=0.2)
     limit = {"max_episode_steps": 60}
     one, many = (
-        collect("CliffWalkingSlippery-v1", policy, 6, seed=3, num_envs=count, env_kwargs=limit) for count in (1, 4)
+        collect("CliffWalkingSlippery-v1", policy, 6, seed=3, num_envs=count, env_options=limit) for count in (1, 4)
     )
     assert torch.equal(one.actions[""], many.actions[""])
     assert torch.equal(one.observations[""], many.observations[""])

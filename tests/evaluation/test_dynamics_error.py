@@ -32,7 +32,7 @@ def cheetah() -> Episodes:
 @pytest.fixture(scope="module")
 def maze() -> Episodes:
     policy = WaypointPolicy.for_env(make_env(MAZE), noise=0.3)
-    return collect(MAZE, policy, 6, 1000, max_steps=150, env_kwargs={"continuing_task": True, "reset_target": True})
+    return collect(MAZE, policy, 6, 1000, max_steps=150, env_options={"continuing_task": True, "reset_target": True})
 
 
 @pytest.fixture(params=["hopper", "cheetah", "maze"])

@@ -32,7 +32,7 @@ MAZE = "PointMaze_UMaze-v3"
 @pytest.fixture(scope="module")
 def real() -> Episodes:
     policy = WaypointPolicy.for_env(make_env(MAZE), noise=0.3)
-    return collect(MAZE, policy, 4, 1000, max_steps=50, env_kwargs={"continuing_task": False})
+    return collect(MAZE, policy, 4, 1000, max_steps=50, env_options={"continuing_task": False})
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,10 @@ def test_success_is_reported_in_a_maze():
     maze = [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
     options = {"maze_map": maze, "continuing_task": False}
     waypoint = WaypointPolicy(Grid(maze))
-    arrived = evaluate(waypoint, "PointMaze_UMaze-v3", 3, 0, env_kwargs=options)
+    arrived = evaluate(waypoint, "PointMaze_UMaze-v3", 3, 0, env_options=options)
     assert arrived.success.tolist() == [True] * 3
     assert arrived.success_rate.low < 1.0  # three episodes cannot prove a rate of one
-    lost = evaluate(waypoint, "PointMaze_UMaze-v3", 3, 0, env_kwargs=options, max_steps=1)
+    lost = evaluate(waypoint, "PointMaze_UMaze-v3", 3, 0, env_options=options, max_steps=1)
     assert lost.success.tolist() == [False] * 3
 
 

@@ -17,7 +17,7 @@ def right(observations):
 
 def test_cells_are_counted_and_arrows_lead_where_the_lake_leads():
     env = gym.make("FrozenLake-v1", success_rate=1.0)
-    played = collect("FrozenLake-v1", CallablePolicy(right), 1, 0, max_steps=5, env_kwargs={"success_rate": 1.0})
+    played = collect("FrozenLake-v1", CallablePolicy(right), 1, 0, max_steps=5, env_options={"success_rate": 1.0})
     shares = visits(played, 16)  # 0, 1, 2, and then the wall
     np.testing.assert_allclose(shares[:4], [1 / 6, 1 / 6, 1 / 6, 1 / 2])
     for action, (column, row) in enumerate(ARROWS):

@@ -25,7 +25,7 @@ MAZE, DENSE = "PointMaze_UMaze-v3", {"reward_type": "dense", "continuing_task": 
 @pytest.fixture(scope="module")
 def data() -> Episodes:
     """Episodes of different lengths, for they end at the goal."""
-    played = collect(MAZE, WaypointPolicy.for_env(make_env(MAZE)), 6, 1000, max_steps=60, env_kwargs=DENSE)
+    played = collect(MAZE, WaypointPolicy.for_env(make_env(MAZE)), 6, 1000, max_steps=60, env_options=DENSE)
     assert len(played.lengths.unique()) > 1
     return played
 
@@ -53,14 +53,14 @@ def test_an_episode_goes_on_from_what_is_not_observed_of_it():
 
 
 def test_a_goal_that_is_shown_is_the_one_that_rewards():
-    shown = collect(ENV_ID, expert(make_env(ENV_ID)), 3, 1000, env_kwargs={"hide_goal": False})
+    shown = collect(ENV_ID, expert(make_env(ENV_ID)), 3, 1000, env_options={"hide_goal": False})
     again = replay(shown)
     np.testing.assert_allclose(again.true, again.predicted, rtol=1e-6)
 
 
 def test_goals_that_move_within_an_episode_are_followed():
     moving = {"continuing_task": True, "reset_target": True}
-    played = collect(MAZE, WaypointPolicy.for_env(make_env(MAZE)), 2, 1000, max_steps=150, env_kwargs=moving)
+    played = collect(MAZE, WaypointPolicy.for_env(make_env(MAZE)), 2, 1000, max_steps=150, env_options=moving)
     goals = played.observations["desired_goal"][: int(played.lengths[0])]
     assert len(goals.unique(dim=0)) > 1
     again = replay(played)

@@ -15,7 +15,7 @@ IDS = {"genrl/hypergrid-v0": GRID, "genrl/bits-v0": BITS}
 
 def built(env: str = "genrl/hypergrid-v0", episodes: int = 40, seed: int = 0) -> Episodes:
     """Objects built by even actions."""
-    return collect(env, Uniform.for_env(make_env(env, IDS[env])), episodes, seed, env_kwargs=IDS[env])
+    return collect(env, Uniform.for_env(make_env(env, IDS[env])), episodes, seed, env_options=IDS[env])
 
 
 def game(env: str = "genrl/hypergrid-v0") -> Game:

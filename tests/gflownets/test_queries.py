@@ -88,6 +88,6 @@ def test_a_set_needs_probabilities():
 
     settings = {"settings": {"ndim": 2, "height": 4, "validate_modes": False}}
     env = genrl.make_env("genrl/hypergrid-v0", settings)
-    data = genrl.collect("genrl/hypergrid-v0", Uniform.for_env(env), 4, seed=0, env_kwargs=settings)
+    data = genrl.collect("genrl/hypergrid-v0", Uniform.for_env(env), 4, seed=0, env_options=settings)
     with pytest.raises(ConfigurationError, match="log_pf"):
         ObjectSet.of(data)

@@ -101,7 +101,7 @@ def test_an_environment_of_walks_is_played_like_any():
     settings = {"successors": SQUARE, "starts": [0], "longest": 3}
     kwargs = {"game": "genrl.gflownets.walks.Walks", "settings": settings}
     env = make_env("genrl/construction-v0", kwargs)
-    made = collect("genrl/construction-v0", Uniform.for_env(env), 12, seed=0, env_kwargs=kwargs)
+    made = collect("genrl/construction-v0", Uniform.for_env(env), 12, seed=0, env_options=kwargs)
     ends = made.observations[""][made.observation_starts + made.lengths].tolist()
     walks = [tuple(token for token in row if token >= 0) for row in ends]
     assert all(allowed(walk, SQUARE, [0], revisit=False) for walk in walks)

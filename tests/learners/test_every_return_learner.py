@@ -106,7 +106,7 @@ def test_the_target_falls_by_the_rewards_of_a_real_environment(make: Make):
     """
     learner = fit(make(), hops(), 10, progress=False)
     wished = torch.linspace(-50, 200, 7, dtype=torch.float64)
-    play = partial(collect, "Hopper-v5", episodes=7, seed=3, num_envs=3, env_kwargs={"reset_noise_scale": 0.1})
+    play = partial(collect, "Hopper-v5", episodes=7, seed=3, num_envs=3, env_options={"reset_noise_scale": 0.1})
     told = play(policy=learner.policy(), conditions=Conditions(returns=wished))
     constant = play(policy=learner.policy(target_return=123.0))
     for played, targets in ((told, wished), (constant, torch.full((7,), 123.0))):

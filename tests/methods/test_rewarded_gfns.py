@@ -35,7 +35,7 @@ NARROW = partial(MLP, width=64, layers=2)
 def data(**settings: Any) -> Episodes:
     name = "genrl/hypergrid-v0" if "ndim" in settings["settings"] else "genrl/bits-v0"
     env = genrl.make_env(name, settings)
-    return genrl.collect(name, Uniform.for_env(env), 256, seed=0, env_kwargs=settings)
+    return genrl.collect(name, Uniform.for_env(env), 256, seed=0, env_options=settings)
 
 
 @pytest.fixture(scope="module")
