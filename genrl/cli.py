@@ -8,6 +8,7 @@ with exit status 130.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0, 1 where something checked is wrong, 2 for bad input, 130 if interrupted."""
     name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
     if name in ("-h", "--help"):
-        print(usage())
+        show(usage())
         return 0
     if name not in COMMANDS:
         print(f"genrl: there is no command '{name}'; there are {', '.join(COMMANDS)}.", file=sys.stderr)
@@ -92,8 +93,16 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"genrl {name}: interrupted; what was complete by then is kept.", file=sys.stderr)
         return 130
     if result is not None:
-        print(result)
+        show(result)
     return 0 if getattr(result, "ok", True) else 1
+
+
+def show(result: Any) -> None:
+    """Print what a command found; whoever reads it may have seen enough."""
+    try:
+        print(result, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python flushes once more at its end
 
 
 def explained(error: BaseException) -> str | None:

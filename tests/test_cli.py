@@ -505,3 +505,11 @@ def test_every_command_explains_itself(name: str, capsys):
         main([name, "--help"])
     assert end.value.code == 0
     assert f"genrl {name}" in capsys.readouterr().out
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    code = "from genrl.cli import main; raise SystemExit(main(['--help']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert b"BrokenPipe" not in process.stderr.read()
+    assert process.wait() == 0

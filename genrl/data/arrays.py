@@ -255,4 +255,4 @@ def _require_continuity(now: np.ndarray, after: np.ndarray, last: np.ndarray, na
 def _interleave(now: np.ndarray, after: np.ndarray, last: np.ndarray) -> np.ndarray:
     """(N + E, ...): every episode's observations, then its final one."""
     ends = np.flatnonzero(last)
-    return np.insert(now, ends + 1, after[ends], axis=0)
+    return np.insert(now.astype(np.result_type(now, after), copy=False), ends + 1, after[ends], axis=0)

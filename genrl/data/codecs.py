@@ -61,9 +61,10 @@ class BoxCodec(LeafCodec):
     def __init__(self, space: gym.spaces.Box) -> None:
         super().__init__(space)
         self.dim = math.prod(self.shape)
-        exact = self.dtype if self.dtype.is_floating_point else torch.int64
-        self.register_buffer("low", torch.from_numpy(space.low).reshape(-1).to(exact))
-        self.register_buffer("high", torch.from_numpy(space.high).reshape(-1).to(exact))
+        for name, bound in (("low", space.low), ("high", space.high)):
+            if not self.dtype.is_floating_point:
+                bound = np.minimum(bound, np.iinfo(np.int64).max).astype(np.int64)  # which not all of uint64 fits
+            self.register_buffer(name, torch.from_numpy(bound).reshape(-1))
 
     def encode(self, values: Tensor) -> Tensor:
         """(..., *shape) to (..., dim) float32."""

@@ -33,6 +33,10 @@ def recorded_entries(card: DatasetCard, name: SpecName = "env_spec") -> dict[str
     return entries
 
 
+RETIRED = ("autoreset", "apply_api_compatibility")
+"""Entries of specifications before Gymnasium 1.0 that say nothing of what an environment does."""
+
+
 def recorded_spec(card: DatasetCard, *names: SpecName) -> EnvSpec | None:
     """The first of the card's specifications under ``names``; None where it has none of them.
 
@@ -40,9 +44,9 @@ def recorded_spec(card: DatasetCard, *names: SpecName) -> EnvSpec | None:
         CorruptDatasetError: what is stored is not, or not all of, a specification of the Gymnasium installed here.
     """
     for name in names:
-        if recorded_entries(card, name) is not None:
+        if (entries := recorded_entries(card, name)) is not None:
             try:
-                return EnvSpec.from_json(getattr(card, name))
+                return EnvSpec.from_json(json.dumps({key: entries[key] for key in entries if key not in RETIRED}))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 missing = f"it lacks {error}" if isinstance(error, KeyError) else error.__cause__ or error
                 raise _unreadable(card, name, missing) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,14 @@ class DatasetCard:
     ref_max_score: float | None = None
     requirements: tuple[str, ...] = ()
     num_episodes_average_score: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("author", "author_email", "requirements"):
+            several = getattr(self, name)
+            object.__setattr__(self, name, (several,) if isinstance(several, str) else tuple(several))
+        for name in ("ref_min_score", "ref_max_score", "num_episodes_average_score"):
+            number = getattr(self, name)
+            object.__setattr__(self, name, number.item() if isinstance(number, np.generic) else number)
 
 
 @dataclass(frozen=True, eq=False)

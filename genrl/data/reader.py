@@ -8,13 +8,21 @@ from typing import Any, TypeVar
 
 import gymnasium as gym
 import h5py
+import minari
 import torch
-from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
+from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage, is_image_space
 
 from genrl.data.episodes import DatasetCard
-from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetError, EmptyDatasetError
+from genrl.data.errors import (
+    ConfigurationError,
+    CorruptDatasetError,
+    DatasetError,
+    EmptyDatasetError,
+    UnsupportedSpaceError,
+)
 from genrl.data.locate import DATA
 from genrl.data.lossless import lossy_images
+from genrl.data.spaces import leaf_spaces
 from genrl.data.table import EpisodeArrays, episode_arrays
 
 DAMAGE = (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, RuntimeError)
@@ -24,6 +32,9 @@ HDF5_FILE = "main_data.hdf5"
 """Minari's own name of it."""
 
 UNREADABLE_INFOS = " (or holds one-dimensional infos, which Minari's Arrow writer makes unreadable)"
+
+RAW_IMAGES = "0.5.4"
+"""From which version on Minari can store images as they are."""
 
 ATTEMPTS = 5
 """How often a data set is read before it is given up because it is replaced all the time."""
@@ -79,6 +90,7 @@ class Reader:
         EmptyDatasetError: the metadata count no episode, as after a failed creation.
         CorruptDatasetError: metadata or data file cannot be read.
         ConfigurationError: the package for its file format is not installed.
+        UnsupportedSpaceError: it holds images in a form that the Minari installed here does not read.
     """
 
     def __init__(self, path: Path, dataset_id: str) -> None:
@@ -100,6 +112,11 @@ class Reader:
             ) from error
         except DAMAGE as error:
             raise self.corrupt("cannot be opened", error) from error
+        if self.metadata.get("jpeg_encoding") is False and minari.__version__ < RAW_IMAGES and self._has_images():
+            raise UnsupportedSpaceError(
+                f"Data set '{dataset_id}' holds images as Minari {RAW_IMAGES} stores them raw, which the Minari"
+                f" {minari.__version__} here cannot read: read it with that version."
+            )
         if there not in (None, self.num_episodes):
             raise self.corrupt(f"holds {there} episodes", f"its metadata count {self.num_episodes}")
 
@@ -145,17 +162,24 @@ class Reader:
             yield episode_arrays(episode, self.observation_space, self.action_space, where)
 
     def seeds(self) -> torch.Tensor | None:
-        """(E,) int64 reset seeds, -1 where an episode has none; None if no episode has one.
+        """(E,) int64 reset seeds, -1 where an episode has none that fits; None if no episode has one.
+
+        Minari's own collector draws seeds of 64 bits, half of which do not.
 
         Raises:
             CorruptDatasetError: the episodes' metadata cannot be read.
         """
         try:
             records = list(self.storage.get_episode_metadata(range(self.num_episodes)))
-            seeds = torch.tensor([-1 if r.get("seed") is None else int(r["seed"]) for r in records])
+            told = [-1 if r.get("seed") is None else int(r["seed"]) for r in records]
+            seeds = torch.tensor([seed if 0 <= seed < 2**63 else -1 for seed in told])
         except DAMAGE as error:
             raise self.corrupt("cannot be read at the seeds of its episodes", error) from error
         return seeds if (seeds >= 0).any() else None
+
+    def _has_images(self) -> bool:
+        spaces = (self.observation_space, self.action_space)
+        return any(is_image_space(leaf) for space in spaces for leaf in leaf_spaces(space).values())
 
     def lossy_images(self) -> list[str]:
         """Leaves whose values are approximate, because whoever wrote the data set let Minari store images as JPEG."""

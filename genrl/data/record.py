@@ -59,7 +59,7 @@ class Record:
         for path, value in _numbers({**result.info, **{name: rows[self._slot] for name, rows in beside.items()}}):
             rows = self._infos[path]
             if path in SUCCESS_INFOS:
-                rows.extend([False] * (len(self._rewards) - 1 - len(rows)))
+                rows.extend([np.zeros_like(value)] * (len(self._rewards) - 1 - len(rows)))
             rows.append(value)
         self.terminated = result.terminated
         self.truncated = (result.truncated or len(self._rewards) == max_steps) and not result.terminated
@@ -69,7 +69,8 @@ class Record:
         steps = len(self._rewards)
         last = torch.arange(steps) == steps - 1
         for path in self._infos.keys() & {*SUCCESS_INFOS}:
-            self._infos[path].extend([False] * (steps - len(self._infos[path])))
+            rows = self._infos[path]
+            rows.extend([np.zeros_like(rows[0])] * (steps - len(rows)))
         return Episodes(
             observation_space=self._lockstep.observation_space,
             action_space=self._lockstep.action_space,

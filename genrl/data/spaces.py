@@ -46,7 +46,7 @@ def require_same_spaces(one: HasSpaces, who: str, other: HasSpaces, whose: str, 
 
 
 def leaf_spaces(space: gym.Space) -> dict[str, gym.Space]:
-    """All leaves of ``space`` by path, in the space's own order.
+    """All leaves of ``space`` by path, those of a Dict in the order of its keys.
 
     Raises:
         UnsupportedSpaceError: a leaf is of another kind (Text, Graph, Sequence, ...).
@@ -80,7 +80,7 @@ def bounds(space: gym.Space) -> tuple[np.ndarray, np.ndarray]:
 
 def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:
     if isinstance(space, gym.spaces.Dict):
-        for key, child in space.spaces.items():
+        for key, child in _sorted(space):
             if not isinstance(key, str) or "/" in key or key in ("", "."):
                 raise UnsupportedSpaceError(
                     f"The key {key!r} of a Dict space cannot be part of a path; rename it to a word without '/'."
@@ -99,10 +99,15 @@ def _walk(space: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Sp
         )
 
 
+def _sorted(space: gym.spaces.Dict) -> list[tuple[Any, gym.Space]]:
+    """The children of a Dict by name: spaces that are equal may hold them in any order, and JSON keeps none."""
+    return sorted(space.spaces.items(), key=lambda child: str(child[0]))
+
+
 def flatten(space: gym.Space, value: Any) -> dict[str, np.ndarray]:
     """Split a (batched) value of ``space`` into its leaves by path; arrays are not copied."""
     if isinstance(space, gym.spaces.Dict):
-        children = [(key, child, value[key]) for key, child in space.spaces.items()]
+        children = [(key, child, value[key]) for key, child in _sorted(space)]
     elif isinstance(space, gym.spaces.Tuple):
         children = [(str(i), child, value[i]) for i, child in enumerate(space.spaces)]
     else:

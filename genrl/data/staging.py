@@ -43,8 +43,8 @@ def remove_abandoned(root: Path) -> None:
         try:
             with FileLock(lock, blocking=False):
                 _clear(lock.with_suffix(""), lock, root)
-        except Timeout:
-            continue  # its owner lives
+        except (Timeout, PermissionError):
+            continue  # its owner lives, or is somebody else, who will clear it
 
 
 def _clear(outer: Path, lock: Path, root: Path) -> None:

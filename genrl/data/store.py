@@ -9,7 +9,7 @@ from typing import Any
 from genrl.data.checks import check
 from genrl.data.checks import mend_flags as mended
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetExistsError
+from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetError, DatasetExistsError
 from genrl.data.locate import DATA, dataset_path, datasets_root, existing_path, exists, register_namespaces
 from genrl.data.manifest import FILE_NAME, read_manifest, write_manifest
 from genrl.data.reader import Reader, undisturbed
@@ -109,13 +109,14 @@ def save(
         DatasetIdError: the id is malformed.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set.
         ConfigurationError: the parts have different spaces, or the provenance is not JSON.
-        DatasetError: there is no space in ``root`` or it is not writable; nothing is left there then.
+        DatasetError: there is no space in ``root``, it is not writable (nothing is left there then), or a link leads
+            from it to another file system.
         DatasetError, UnsupportedSpaceError: see ``check`` and ``require_storable``.
     """
     target, base = dataset_path(dataset_id, root), datasets_root(root)
     _require_room(target, base, dataset_id, overwrite)
     try:
-        json.dumps(provenance)
+        provenance = json.loads(json.dumps(provenance))  # as it will be read back, whatever its keys are now
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"The provenance of '{dataset_id}' must be made of JSON values: {error}.") from error
     with told_without_room(dataset_id, base), staging(base) as staged:
@@ -149,6 +150,12 @@ def _require_room(target: Path, base: Path, dataset_id: str, overwrite: bool) ->
     for above in (target, *target.parents):
         if above.exists() and not above.is_dir():
             raise DatasetExistsError(f"{above} is a file and in the way; choose another id or move it.")
+    nearest = next(above for above in (target, *target.parents) if above.exists())
+    if base.exists() and nearest.stat().st_dev != base.stat().st_dev:
+        raise DatasetError(
+            f"{target} lies on another file system than {base}, where a data set is written before it is renamed into"
+            " place: name a root on the same one, or make the whole root a link."
+        )
     if not target.exists():
         return
     if not (target / DATA).is_dir() and any(target.iterdir()):

@@ -18,6 +18,7 @@ import numpy as np
 from genrl.data.collect import collect
 from genrl.data.environments import make_env
 from genrl.data.episodes import Episodes, split
+from genrl.data.errors import ConfigurationError
 from genrl.data.waypoint import WaypointPolicy
 from genrl.evaluation.evaluate import Evaluation, evaluate
 from genrl.learners.gcbc import GCBC
@@ -60,6 +61,13 @@ class Settings:
     learner_batches: int = 2000
     patience: int = 10
     evaluation_episodes: int = 50
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1 or self.fragments < 2:
+            raise ConfigurationError(
+                "Some fragments are held out and others learned from: held_out is above 0 and below 1, and there are 2"
+                f" fragments or more, not {self.held_out} of {self.fragments}."
+            )
 
 
 def play(settings: Settings, fragments: int, seed: int) -> Episodes:

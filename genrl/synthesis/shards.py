@@ -35,6 +35,7 @@ class Shards:
         """Store one block."""
         content = save(to_tensors(episodes))
         digest = hashlib.sha256(content).hexdigest()
+        self.folder.mkdir(parents=True, exist_ok=True)  # another process with the same plan clears it at its end
         partial = self.folder / f".{index:06d}-{os.getpid()}.partial"
         partial.write_bytes(content)
         partial.rename(self.folder / f"{index:06d}-{digest}.safetensors")
@@ -42,13 +43,16 @@ class Shards:
     def read(self, index: int, spec: DataSpec, card: DatasetCard) -> Episodes | None:
         """One block, or None where it is missing or damaged (then it is to be made again)."""
         for path in self.folder.glob(f"{index:06d}-*.safetensors"):
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # cleared just now
+                continue
             if path.stem.partition("-")[2] == hashlib.sha256(content).hexdigest():
                 try:
                     return from_tensors(load(content), spec, card)
                 except (SafetensorError, KeyError):
                     pass
-            path.unlink()
+            path.unlink(missing_ok=True)
         return None
 
     def missing(self, count: int) -> list[int]:

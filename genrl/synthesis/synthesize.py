@@ -87,7 +87,7 @@ def synthesize(
         overwrite=overwrite,
         provenance=provenance,
     )
-    shutil.rmtree(shards.folder)
+    shutil.rmtree(shards.folder, ignore_errors=True)
     return path
 
 

@@ -234,3 +234,13 @@ def test_no_transitions_at_all():
         from_transitions(
             {"observations": T((2, 2)), "actions": T((2, 1)), "rewards": T(2), "terminals": T(2) == 0}, drop_last=True
         )
+
+
+def test_final_observations_keep_what_the_others_cannot_hold():
+    seen = np.arange(12).reshape(6, 2)
+    after = np.concatenate([seen[1:], [[0.7, -3.5]]])
+    made = from_transitions(
+        {"observations": seen, "next_observations": after, "actions": np.zeros((6, 1)), "rewards": np.zeros(6)}
+        | {"terminals": np.zeros(6)}
+    )
+    assert made.observations[""][-1].tolist() == [0.7, -3.5]

@@ -136,3 +136,9 @@ def test_a_codec_works_where_it_is():
     rows = codec.encode({"box": torch.zeros(4, 2), "kind": torch.zeros(4, dtype=torch.int64)})
     assert (rows.device.type, tuple(rows.shape)) == ("meta", (4, 5))
     assert {leaf.device.type for leaf in codec.decode(torch.zeros(4, 5)).values()} == {"meta"}
+
+
+def test_whole_numbers_beyond_int64_have_a_bound_that_is_in_it():
+    space = gym.spaces.Box(0, 2**64 - 1, (2,), np.uint64)
+    codec, rows = SpaceCodec(space), torch.tensor([[0, 1], [2, 300]], dtype=torch.uint64)
+    assert codec.decode(codec.encode({"": rows}))[""].tolist() == rows.tolist()

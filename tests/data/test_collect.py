@@ -248,10 +248,11 @@ def test_success_may_be_told_at_the_end_alone():
     class Ending(showing(spaces.Box(-1, 1, (1,)), np.zeros(1, np.float32))):
         def step(self, action):
             *step, over, cut, _ = super().step(action)
-            return *step, over, cut, {"is_success": True, "late": 1} if over or cut else {}
+            told = {"is_success": True, "success": np.array([True]), "late": 1}
+            return *step, over, cut, told if over or cut else {}
 
     infos = collect(Ending, RandomPolicy(Ending.action_space), 2, seed=0).infos
-    assert infos["is_success"].tolist() == [False, False, True] * 2
+    assert infos["is_success"].tolist() == infos["success"][:, 0].tolist() == [False, False, True] * 2
     assert "late" not in infos
 
 

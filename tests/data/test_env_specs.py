@@ -1,5 +1,7 @@
 """Environments that a card records: what is no specification is refused by the name of the data set."""
 
+import json
+
 import gymnasium as gym
 import pytest
 
@@ -34,3 +36,8 @@ def test_an_id_alone_is_no_environment_that_could_be_made(stored):
     assert recorded_entries(card)["id"] == "Nope-v3"
     with pytest.raises(CorruptDatasetError, match=r"additional_wrappers|colour"):
         recorded_spec(card, "env_spec")
+
+
+def test_what_gymnasium_wrote_before_its_first_version_is_read():
+    entries = json.loads(gym.spec("CartPole-v1").to_json()) | {"autoreset": False, "apply_api_compatibility": False}
+    assert recorded_spec(DatasetCard(env_spec=json.dumps(entries)), "env_spec").id == "CartPole-v1"

@@ -1,5 +1,7 @@
 """Spaces as flat leaves, and back."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_episodes import any_space, fill
 
+from genrl.data.codecs import SpaceCodec
 from genrl.data.errors import UnsupportedSpaceError
 from genrl.data.spaces import flatten, leaf_spaces, space_from_json, space_to_json, to_tensors, unflatten
 
@@ -68,3 +71,16 @@ def test_tensors_share_memory_and_keep_their_dtype():
 def test_unsupported_spaces_are_refused_by_name(space, named):
     with pytest.raises(UnsupportedSpaceError, match=named):
         leaf_spaces(space)
+
+
+def test_the_order_in_which_a_dict_was_made_does_not_matter():
+    """Such spaces are equal, and JSON gives them back in one order: so models, too, must see their columns in one."""
+    one, other = (
+        spaces.Dict(OrderedDict((name, spaces.Box(-1, 1, (size,))) for name, size in order))
+        for order in ((("velocity", 2), ("place", 1)), (("place", 1), ("velocity", 2)))
+    )
+    assert one == other
+    value = {"velocity": np.zeros(2), "place": np.ones(1)}
+    for space in (one, other, space_from_json(space_to_json(one))):
+        assert list(leaf_spaces(space)) == list(flatten(space, value)) == ["place", "velocity"]
+        assert SpaceCodec(space).encode(to_tensors(flatten(space, value))).tolist() == [1.0, 0.0, 0.0]

@@ -158,3 +158,21 @@ def test_an_abandoned_folder_goes_unless_its_owner_lives(tmp_path):
         assert hidden(tmp_path) == [f"{PREFIX}live", f"{PREFIX}live.lock"]
     remove_abandoned(tmp_path)
     assert hidden(tmp_path) == []
+
+
+def test_the_lock_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    """Which may be opened by its owner alone."""
+    theirs = tmp_path / f"{PREFIX}theirs.lock"
+    theirs.touch()
+
+    class Guarded(FileLock):
+        def acquire(self, *settings, **more):
+            if self.lock_file == str(theirs):
+                raise PermissionError(13, "Permission denied", str(theirs))
+            return super().acquire(*settings, **more)
+
+    monkeypatch.setattr("genrl.data.staging.FileLock", Guarded)
+    with staging(tmp_path) as staged:
+        publish(staged, tmp_path / "mine-v0", tmp_path, overwrite=False)
+    assert theirs.exists()
+    assert (tmp_path / "mine-v0").is_dir()

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import gymnasium as gym
 import gymnasium_robotics
@@ -563,3 +565,46 @@ def test_leaves_of_growing_dtype_are_widened(root):
 def test_a_data_set_moved_elsewhere_still_loads(root, tmp_path):
     shutil.move(save(hopper([2]), "moved-v0"), tmp_path / "other-v0")
     assert load("other-v0").card.dataset_id == "other-v0"
+
+
+def test_seeds_of_64_bits_as_minaris_collector_draws_them_are_unknown(root):
+    kept, large = (
+        EpisodeBuffer(
+            seed=seed,
+            observations=np.zeros((3, 2), np.float32),
+            actions=np.zeros((2, 1), np.float32),
+            rewards=np.zeros(2),
+            terminations=np.array([False, True]),
+            truncations=np.zeros(2, bool),
+            infos={},
+        )
+        for seed in (2**63 - 1, 2**64 - 5)
+    )
+    box = partial(gym.spaces.Box, -1, 1)
+    minari.create_dataset_from_buffers(
+        "toy/seeds-v0", buffer=[kept, large], observation_space=box((2,)), action_space=box((1,))
+    )
+    assert load("toy/seeds-v0", root).seeds.tolist() == [2**63 - 1, -1]
+    assert verify("toy/seeds-v0", root).ok
+
+
+def test_provenance_is_what_json_gives_back(root):
+    save(hopper([3]), "toy/numbered-v0", root=root, provenance={"counts": {9: 1, 10: 2, "a": 3}})
+    load("toy/numbered-v0", root)
+    assert info("toy/numbered-v0", root).provenance["counts"] == {"9": 1, "10": 2, "a": 3}
+
+
+def test_a_link_to_another_file_system_is_refused_before_any_work(root):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if os.stat(other).st_dev == os.stat(root).st_dev:
+            pytest.skip("there is one file system alone")
+        (root / "big").symlink_to(other)
+        with pytest.raises(DatasetError, match="lies on another file system than"):
+            save(iter(()), "big/x-v0", root=root)
+
+
+def test_cards_take_one_name_and_numbers_of_numpy(root):
+    card = DatasetCard(author="Ann", requirements=["torch"], ref_min_score=np.float32(0.5), ref_max_score=2)
+    save(hopper([3]), "toy/card-v0", card=card, root=root)
+    known = load("toy/card-v0", root).card
+    assert (known.author, known.requirements, known.ref_min_score) == (("Ann",), ("torch",), 0.5)

@@ -28,7 +28,7 @@ from genrl.methods.method import Block
 from genrl.synthesis.forecast import forecast
 from genrl.synthesis.generate import Plan, sample
 from genrl.synthesis.relabel import Rewards
-from genrl.synthesis.shards import identity
+from genrl.synthesis.shards import Shards, identity
 from genrl.synthesis.synthesize import synthesize
 from genrl.training import checkpoint
 from genrl.training.fit import fit
@@ -301,3 +301,19 @@ def test_workers_make_their_blocks_where_the_method_is(method, tmp_path, monkeyp
     with pytest.raises(InterruptionError):
         synthesize(there, "toy/there-v0", Plan(4, block_size=2), root=tmp_path, processes=2, progress=False)
     assert asked == ["meta"]
+
+
+def test_two_runs_of_one_plan_do_not_take_each_others_blocks_away(method, made, tmp_path, monkeypatch):
+    """The first to end clears the folder of the other, which makes what is missing anew."""
+    plan, write, runs = Plan(6, seed=3, block_size=2), Shards.write, []
+
+    def interrupted(shards, index, episodes):
+        write(shards, index, episodes)
+        if not runs:
+            runs.append("the other one")
+            synthesize(method, "toy/race-v0", plan, root=tmp_path, overwrite=True, progress=False)
+
+    monkeypatch.setattr(Shards, "write", interrupted)
+    synthesize(method, "toy/race-v0", plan, root=tmp_path, overwrite=True, progress=False)
+    synthesize(method, "toy/alone-v0", plan, root=tmp_path, progress=False)
+    assert_close(load("toy/race-v0", tmp_path), load("toy/alone-v0", tmp_path))
