@@ -81,12 +81,14 @@ class SquashedBoxCodec(BoxCodec):
 
     centre: Tensor
     radius: Tensor
+    reach: Tensor  # the radius itself, where that one is 1 to be divided by
 
     def __init__(self, space: gym.spaces.Box) -> None:
         super().__init__(space)
         radius = self.high / 2 - self.low / 2
         self.register_buffer("centre", self.low + radius)
         self.register_buffer("radius", torch.where(radius > 0, radius, 1.0))
+        self.register_buffer("reach", radius, persistent=False)
 
     def encode(self, values: Tensor) -> Tensor:
         """(..., *shape) to (..., dim) float32."""
@@ -95,7 +97,7 @@ class SquashedBoxCodec(BoxCodec):
 
     def native(self, columns: Tensor) -> Tensor:
         """(..., dim) to (..., dim) between the bounds; differentiable."""
-        return torch.tanh(columns.to(self.low.dtype)) * self.radius + self.centre
+        return torch.tanh(columns.to(self.low.dtype)) * self.reach + self.centre
 
     def decode(self, columns: Tensor) -> Tensor:
         """(..., dim) to (..., *shape) in native dtype, inside the bounds."""

@@ -81,8 +81,8 @@ class GaussianEnsemble(nn.Module):
         self.terminates.copy_(ends.any())
 
     def widen(self, states: Tensor, actions: Tensor, next_states: Tensor, rewards: Tensor, ends: Tensor) -> None:
-        """Also predict what varies or ends in N further transitions; the normalisers stay."""
-        self.varies |= varying(states, next_states, rewards)
+        """Also predict what varies, ends or is another constant in N further transitions; the normalisers stay."""
+        self.varies |= varying(states, next_states, rewards, self.targets.shift)
         self.terminates |= ends.any()
 
     def predict(self, states: Tensor, actions: Tensor, members: Tensor | None = None) -> tuple[Tensor, Tensor]:

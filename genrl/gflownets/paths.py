@@ -10,6 +10,7 @@ from gfn.containers import Trajectories
 from gfn.estimators import DiscretePolicyEstimator
 from torch import Tensor
 
+from genrl.data.batch import Batch
 from genrl.data.construction import Game
 from genrl.data.episodes import Episodes
 from genrl.data.errors import EmptyDatasetError
@@ -17,7 +18,7 @@ from genrl.training.spec import DataSpec
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(Batch):
     """N trajectories as the actions that lead through them.
 
     Attributes:
@@ -27,8 +28,11 @@ class Paths:
     actions: Tensor
 
     @classmethod
-    def of(cls, episodes: Episodes) -> Paths:
+    def of(cls, episodes: Episodes, longest: int) -> Paths:
         """Those of episodes in which an object was finished; what was cut off before is left out.
+
+        Args:
+            episodes: of any length up to ``longest`` = T.
 
         Raises:
             EmptyDatasetError: none was finished.
@@ -37,11 +41,15 @@ class Paths:
         if not finished.any():
             raise EmptyDatasetError("No episode finishes an object: each ends with the exit, the last of all actions.")
         kept = episodes if finished.all() else episodes.select(finished)
-        within = torch.arange(int(kept.lengths.max()))
+        within = torch.arange(longest)
         rows = kept.transition_starts[:, None] + within
         inside = within < kept.lengths[:, None]
         (taken,) = kept.actions.values()
         return cls(torch.where(inside, taken[rows.clamp(max=len(taken) - 1)].long(), -1))
+
+    def trimmed(self) -> Tensor:
+        """(N, T) actions, T those of the longest."""
+        return self.actions[:, : int((self.actions >= 0).sum(1).max())]
 
 
 class PathSampler:
@@ -53,9 +61,9 @@ class PathSampler:
     def __len__(self) -> int:
         return len(self.paths.actions)
 
-    def fetch(self, index: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(B, T) actions at ``index`` (B,)."""
-        return self.paths.actions[index]
+    def fetch(self, index: Tensor, generator: torch.Generator | None = None) -> Paths:
+        """Those at ``index`` (B,)."""
+        return Paths(self.paths.actions[index])
 
 
 @torch.no_grad()

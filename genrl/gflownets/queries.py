@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.construction import Game
+from genrl.gflownets.replay import smallest
 
 
 class Queries(nn.Module):
@@ -33,7 +34,7 @@ class Queries(nn.Module):
     def __init__(self, game: Game, capacity: int) -> None:
         super().__init__()
         self.game, self.capacity = game, capacity
-        self.register_buffer("objects", torch.zeros(capacity, game.size, dtype=torch.int16))
+        self.register_buffer("objects", torch.zeros(capacity, game.size, dtype=smallest(game.high)))
         self.register_buffer("said", torch.zeros(capacity, dtype=torch.float64))
         self.register_buffer("asked", torch.zeros((), dtype=torch.int64))
         self._memory: dict[tuple[int, ...], float] = {}

@@ -15,6 +15,11 @@ def actions_of(made: Trajectories) -> Tensor:
     return made.actions.tensor[..., 0].T.where(~made.actions.is_dummy.T, -1)
 
 
+def smallest(highest: int) -> torch.dtype:
+    """Whole numbers of 16 bits, or of 32 where ``highest`` is too large for these."""
+    return torch.int16 if highest <= torch.iinfo(torch.int16).max else torch.int32
+
+
 class Replay(nn.Module):
     """The last ``capacity`` trajectories.
 
@@ -33,7 +38,7 @@ class Replay(nn.Module):
     def __init__(self, game: Game, capacity: int) -> None:
         super().__init__()
         self.game, self.capacity = game, capacity
-        self.register_buffer("actions", torch.full((capacity, game.longest), -1, dtype=torch.int16))
+        self.register_buffer("actions", torch.full((capacity, game.longest), -1, dtype=smallest(game.actions)))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:

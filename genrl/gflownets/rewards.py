@@ -241,6 +241,8 @@ class GridModes(Setting):
         band = ((away > 0.3 + 1e-12) & (away < 0.4 - 1e-12)).all(1)
         here = torch.ones_like(outer)
         if self.corners is not None:
+            if any(len(corner) != objects.shape[1] for corner in self.corners):
+                raise OracleError(f"The corners {self.corners} are not of a grid in {objects.shape[1]} dimensions.")
             chosen = torch.tensor(self.corners, device=objects.device).reshape(-1, objects.shape[1])  # (C, D)
             here = ((place > 0).long()[:, None] == chosen).all(2).any(1)
         return self.R0 + (self.R1 * outer.double() + self.R2 * band.double()) * here.double()

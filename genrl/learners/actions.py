@@ -23,6 +23,7 @@ class BoundedActions(nn.Module):
 
     centre: Tensor
     radius: Tensor
+    reach: Tensor  # the radius itself, where that one is 1 to be divided by
 
     def __init__(self, space: gym.Space) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class BoundedActions(nn.Module):
         radius = torch.from_numpy(high / 2 - low / 2)
         self.register_buffer("centre", (torch.from_numpy(low) + radius).float())
         self.register_buffer("radius", torch.where(radius > 0, radius, 1.0).float())
+        self.register_buffer("reach", radius.float(), persistent=False)
 
     def encode(self, leaves: Leaves) -> Tensor:
         """Actions (N, *shape) to (N, A) in [-1, 1]."""
@@ -45,7 +47,7 @@ class BoundedActions(nn.Module):
 
     def native(self, unit: Tensor) -> Tensor:
         """(B, A) in [-1, 1] to (B, A) in the space's own units."""
-        return unit * self.radius + self.centre
+        return unit * self.reach + self.centre
 
     def decode(self, unit: Tensor) -> Leaves:
         """(B, A) to actions (B, *shape) of native dtype, clipped to the bounds."""

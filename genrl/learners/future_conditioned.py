@@ -115,9 +115,11 @@ class FutureConditioned(Agent):
         self.returns.fit(episodes)
 
     def take_up(self, episodes: Episodes) -> None:
-        """Also the best return."""
+        """Also the best return, and how long a future may be."""
         super().take_up(episodes)
         self.returns.aim(episodes)
+        assert self.spec is not None
+        self.spec = replace(self.spec, max_length=max(self.spec.max_length, int(episodes.lengths.max())))
 
     def sampler(self, episodes: Episodes) -> TrajectorySampler:
         """The trajectory that begins at each transition; actions are in their own units."""

@@ -178,7 +178,7 @@ class LatentPolicy:
         if len(self.runs) != len(states):
             raise ConfigurationError(f"This policy remembers: reset it for {len(states)} environments before it acts.")
         due = [slot for slot, run in enumerate(self.runs) if run.chooses]
-        wished = self._wished(latent).to(states) if due and latent is not None else None
+        wished = None if latent is None else self._wished(latent).to(states)
         with evaluating(learner):
             for slots in parties(due, self.together):
                 self._choose(slots, states[slots], None if wished is None else wished[slots])

@@ -7,7 +7,7 @@ https://arxiv.org/abs/2106.01345, section 4.3; there the share is one of time st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -44,14 +44,14 @@ class PercentBC(BC):
             raise ConfigurationError(f"A share of the episodes is above 0 and at most 100 %, not {percent}.")
         self.percent = percent
 
-    def statistics(self, episodes: Episodes) -> None:
-        """Fit the standardisation of the best episodes' observations and continuous actions.
+    def learned_from(self, parts: Sequence[Episodes]) -> Episodes:
+        """The best episodes of each data set.
 
         Raises:
             ConfigurationError: all returns are equal.
         """
-        require_different_returns(type(self).__name__, episodes)
-        super().statistics(best(episodes, self.percent))
+        require_different_returns(type(self).__name__, super().learned_from(parts))
+        return super().learned_from([best(part, self.percent) for part in parts])
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions of the best episodes."""

@@ -84,6 +84,7 @@ class SequencePolicy:
                 f"least 1 environment is planned for together, not {together}."
             )
         self.learner, self.plan, self.execute, self.together, self.warm = learner, plan, execute, together, warm
+        self._rounds = not all(codec.dtype.is_floating_point for codec in learner.codec.codecs)
         self._generators = EpisodeGenerators()
         self._fresh = np.zeros(0, bool)
         self._wish: Conditions | None = None
@@ -121,15 +122,7 @@ class SequencePolicy:
         learner.observer.require_finite_state(leaves)
         chosen = self.respond(learner.observer.state(leaves), lambda: self._goals(leaves, conditions, count))
         actions = learner.codec.decode(learner.scale.denormalize(chosen))
-        if not all(leaf.is_floating_point() for leaf in actions.values()):
-            self._carry_out(actions)
         return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
-
-    def _carry_out(self, actions: Leaves) -> None:
-        """Remember actions (B, *shape) that were rounded as they are."""
-        if self._past.shape[1]:
-            done = self.learner.scale.normalize(self.learner.codec.encode(actions))
-            self._past = torch.cat((self._past[:, :-1], done[:, None]), dim=1)
 
     def respond(self, states: Tensor, goals: Callable[[], Tensor]) -> Tensor:
         """(B, A) actions in [-1, 1] for standardised states (B, S).
@@ -144,6 +137,9 @@ class SequencePolicy:
         device, count = self.learner.device, len(states)
         at = torch.from_numpy(self._done).to(device, non_blocking=True)
         chosen = self._chunk[torch.arange(count, device=device), at]  # (B, A)
+        if self._rounds:  # what is carried out is what is remembered
+            codec, scale = self.learner.codec, self.learner.scale
+            chosen = scale.normalize(codec.encode(codec.decode(scale.denormalize(chosen))))
         self._past = torch.cat((self._past, chosen[:, None]), dim=1)[:, 1:]  # (B, T - 1, A)
         self._done += 1
         self._fresh[:] = False

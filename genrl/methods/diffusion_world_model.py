@@ -81,7 +81,7 @@ class DiffusionWorldModel(WorldModel):
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The denoiser's; what it tells beside costs it little."""
-        return self.ensemble
+        return self.in_whole_numbers(self.ensemble)
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:  # type: ignore[override]
         """Transitions in the data's own units."""

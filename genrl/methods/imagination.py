@@ -14,6 +14,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves
 from genrl.dynamics.rollout import Act
+from genrl.methods.method import require_kind
 from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
@@ -42,7 +43,8 @@ class Imagination(ModelRollouts):
         disagreement: keep how far the members of an ensemble are apart, see ``ModelRollouts``.
 
     Raises:
-        ConfigurationError: a part was never fitted, or they were fitted to other spaces or goals.
+        ConfigurationError: a part was never fitted, they were fitted to other spaces or goals, or the policy is of
+            another kind.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Imagination(ModelRollouts):
     ) -> None:
         super().__init__()
         self.adopt(world_model, policy, horizon, disagreement)
+        takes = "a learner that acts on the present state alone, such as BC, TD3BC or IQL"
+        require_kind(policy, ("decide", "stochastic"), type(self).__name__, takes)
         _require_same_columns(world_model, policy)
         self.stochastic = stochastic
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from genrl.data.conditions import Conditions
 from genrl.data.ranges import require_at_least
 from genrl.methods.imagined_play import seeds_of
+from genrl.methods.method import require_kind
 from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
@@ -57,7 +58,8 @@ class ImaginedFutures(ModelRollouts):
         disagreement: see ``ModelRollouts``.
 
     Raises:
-        ConfigurationError: a part was never fitted, they were fitted to other spaces, or a number is out of range.
+        ConfigurationError: a part was never fitted, they were fitted to other spaces, the policy is of another kind, or
+            a number is out of range.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "latent"})
@@ -73,6 +75,7 @@ class ImaginedFutures(ModelRollouts):
     ) -> None:
         super().__init__()
         self.adopt(world_model, policy, horizon, disagreement)
+        require_kind(policy, ("latent", "tell"), type(self).__name__, "a learner of latent futures, such as DoC")
         require_at_least(1, candidates=candidates)
         self.candidates, self.stochastic = candidates, stochastic
 

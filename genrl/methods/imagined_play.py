@@ -16,7 +16,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
 from genrl.dynamics.rollout import Act, Rollout
-from genrl.methods.method import Block
+from genrl.methods.method import Block, require_kind
 from genrl.methods.model_rollouts import ModelRollouts
 from genrl.methods.world_model import WorldModel
 
@@ -57,7 +57,7 @@ class ImaginedPlay(ModelRollouts):
         disagreement: see ``ModelRollouts``.
 
     Raises:
-        ConfigurationError: a part was never fitted, or they were fitted to other spaces.
+        ConfigurationError: a part was never fitted, they were fitted to other spaces, or the policy is of another kind.
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start", "goal"})
@@ -72,6 +72,8 @@ class ImaginedPlay(ModelRollouts):
     ) -> None:
         super().__init__()
         self.adopt(world_model, policy, horizon, disagreement)
+        takes = "a policy over windows of play, such as BESO, FlowPolicy or SequenceBC"
+        require_kind(policy, ("goal_length", "scale"), type(self).__name__, takes)
         self.execute = execute
 
     def starts(self, block: Block, conditions: Conditions) -> tuple[Tensor, Tensor]:

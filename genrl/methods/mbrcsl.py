@@ -78,7 +78,7 @@ class MBRCSL(ImaginedPlay):
         disagreement: bool = True,
     ) -> None:
         super().__init__(world_model, policy, 1 if horizon is None else horizon, disagreement=disagreement)
-        self.horizon = self.spec.max_length if horizon is None else horizon  # type: ignore[union-attr]
+        self.horizon = horizon  # type: ignore[assignment]
         if not 0 <= quantile <= 1:
             raise ConfigurationError(f"quantile is a share of the episodes, from 0 to 1, not {quantile}.")
         require_at_least(1, tries=tries, wave=wave)
@@ -157,8 +157,9 @@ class MBRCSL(ImaginedPlay):
             ConfigurationError: a length below one, or see ``real``.
         """
         (conditions or Conditions()).require(type(self).__name__, set(self.understands), block.size)
-        horizon = self.horizon if length is None else length
-        require_length(horizon)
+        require_length(length)
+        wanted = self.horizon if length is None else length
+        horizon = int(self.real.lengths.max()) if wanted is None else wanted
         kept: list[Episodes] = []
         missing, tried, cut, best = block.size, 0, 0, -torch.inf
         for made, goals in self._rollouts(block, horizon, batch_size):

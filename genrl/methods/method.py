@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -129,6 +129,16 @@ class Composite(Method):
         raise ConfigurationError(
             f"{type(self).__name__} is made of fitted parts and has nothing to fit; fit its parts."
         )
+
+
+def require_kind(policy: object, parts: Sequence[str], who: str, takes: str) -> None:
+    """Refuse a policy that has not all of ``parts``; ``takes`` says what ``who`` works with.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if not all(hasattr(policy, part) for part in parts):
+        raise ConfigurationError(f"{who} takes {takes}, not a {type(policy).__name__}.")
 
 
 def require_one_world(method: Method, agent: object) -> None:

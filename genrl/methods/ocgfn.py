@@ -121,11 +121,11 @@ class OCGFN(Method):
 
     def statistics(self, episodes: Episodes) -> None:
         """The data's own trajectories are the first examples."""
-        self.examples.add(Paths.of(episodes).actions[-self.replay :])
+        self.examples.add(Paths.of(episodes, self.game.longest).actions[-self.replay :])
 
     def sampler(self, episodes: Episodes) -> PathSampler:
         """Trajectories as actions."""
-        return PathSampler(Paths.of(episodes))
+        return PathSampler(Paths.of(episodes, self.game.longest))
 
     @property
     def log_miss(self) -> float:
@@ -137,11 +137,11 @@ class OCGFN(Method):
         first, last = self.anneal
         return self.teleport * min(max((last - progress) / max(last - first, 1e-9), 0.0), 1.0)
 
-    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+    def training_step(self, batch: Paths, batch_index: int) -> Tensor:
         """Both losses on one batch, and the explorer's own."""
         self.balance.weight = self.weight(self.updates / self.planned_steps())
         with drawing_from(self.noise_generator(batch_index)):
-            metrics = self.losses(batch)
+            metrics = self.losses(batch.trimmed())
         self.log_sparsely({f"train_{name}": value.detach() for name, value in metrics.items()})
         return metrics["loss"]
 
@@ -196,9 +196,9 @@ class OCGFN(Method):
         return (self.came_to(made) == outcomes).all(-1)
 
     @torch.no_grad()
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+    def validation_step(self, batch: Paths, batch_index: int) -> None:
         """Share of the held-out objects whose outcome comes when asked for."""
-        outcomes = self.game.outcomes(terminal(replayed(self.game.env, batch)))
+        outcomes = self.game.outcomes(terminal(replayed(self.game.env, batch.trimmed())))
         with drawing_from(self.noise_generator(batch_index)):
             hit = self.hits(self.asked(outcomes), outcomes)
         self.log_dict({"val_success": hit.float().mean(), "val_loss": 1 - hit.float().mean()}, prog_bar=True)

@@ -65,7 +65,7 @@ class OutcomePlans(Composite):
         world: where plans are carried out.
         controller: what leads from a state to the next waypoint: a setting such as ``PointMass``, or a fitted learner
             that takes goals, such as ``GCBC``.
-        tries: plans drawn for a row until one has the outcome that was asked for; the first stands if none has.
+        tries: plans drawn for a row until one has the outcome that was asked for; the last stands if none has.
         within: distance at which a waypoint is passed, in units of the tokens' own.
         horizon: transitions in an episode at most.
 
@@ -106,6 +106,8 @@ class OutcomePlans(Composite):
         for part in (world, controller):
             if isinstance(part, Trainable):
                 require_one_world(self, part)
+        if isinstance(controller, Trainable):
+            self._require_goals(controller)
 
     @property
     def walks(self) -> Walks:
@@ -269,6 +271,13 @@ class OutcomePlans(Composite):
             "reached": ends == outcomes[:, 1],
         }
         return replace(episodes, infos={name: rows[some].repeat_interleave(lengths, 0) for name, rows in infos.items()})
+
+    def _require_goals(self, learner: Any) -> None:
+        if not hasattr(learner, "decide") or learner.observer.goal.dim != len(self.tokens.layout.achieved):
+            raise ConfigurationError(
+                f"The controller of {type(self).__name__} leads to waypoints: a setting such as PointMass, or a learner"
+                f" that acts on a state and a goal, such as GCBC, not this {type(learner).__name__}."
+            )
 
     def _controller(self) -> Controller:
         if not isinstance(self.controller, Trainable):

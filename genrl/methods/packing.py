@@ -18,7 +18,7 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
-from genrl.data.normalizers import Affine, MinMax, ZScore
+from genrl.data.normalizers import NEGLIGIBLE, Affine, MinMax, ZScore
 from genrl.data.samplers import WindowSampler
 from genrl.methods.columns import EpisodeColumns
 from genrl.training.spec import DataSpec
@@ -65,19 +65,21 @@ class Packing(EpisodeColumns):
             mine[self.done :] = getattr(end, name)
 
     def require_known(self, episodes: Episodes) -> None:
-        """Refuse episodes in which a column varies that was constant in the data of the fit.
+        """Refuse episodes in which a column varies that was constant in the data of the fit, or has another value.
 
         Raises:
             ConfigurationError: there is such a column.
         """
-        new = self._varying(self._raw(episodes)) & ~self.varies
+        raw, constant = self._raw(episodes), self.normalizer.shift
+        new = (self._varying(raw) | self._unlike(raw, constant)) & ~self.varies
         fields = {"observation": slice(0, self.action.start), "action": self.action}
         fields |= {"reward": slice(self.reward, self.reward + 1), "termination": slice(self.done, self.done + 1)}
         for name, columns in fields.items():
             if new[columns].any():
                 raise ConfigurationError(
-                    f"The {name}s of these data vary where those of the data that were fitted before never did, and a"
-                    " model of windows does not learn that afterwards: fit a new one to both data sets together."
+                    f"The {name}s of these data vary where those of the data that were fitted before never did, or are"
+                    " others, and a model of windows does not learn that afterwards: fit a new one to both data sets"
+                    " together."
                 )
 
     def _acted(self, raw: Tensor) -> Tensor:
@@ -88,6 +90,12 @@ class Packing(EpisodeColumns):
         """(D,) columns that are not constant; actions, rewards and ends count where there is a transition."""
         parts = raw[:, : self.action.start], self._acted(raw)[:, self.action.start :]
         return torch.cat([rows.amax(0) > rows.amin(0) for rows in parts])
+
+    def _unlike(self, raw: Tensor, constant: Tensor) -> Tensor:
+        """(D,) columns with values other than ``constant`` (D,), rounding aside."""
+        seen, acted = ((rows[:, : self.dim] - constant).abs().amax(0) for rows in (raw, self._acted(raw)))
+        apart = torch.cat((seen[: self.action.start], acted[self.action.start :]))
+        return apart > NEGLIGIBLE * constant.abs()
 
     def pack(self, episodes: Episodes) -> Tensor:
         """(N + E, D + 2) normalised rows, and behind them the flags ``OBSERVED`` and ``ACTED``."""

@@ -98,7 +98,7 @@ class RewardedGFN(DrawnObjects):
 
     def sampler(self, episodes: Episodes) -> PathSampler:
         """Trajectories as actions."""
-        return PathSampler(Paths.of(episodes))
+        return PathSampler(Paths.of(episodes, self.game.longest))
 
     def tried(self, n: int) -> Trajectories:
         """N trajectories, some of them from before."""
@@ -108,19 +108,19 @@ class RewardedGFN(DrawnObjects):
         self.past.add(actions_of(made))
         return replayed(env, padded(actions_of(made), self.past.draw(old))) if old else made
 
-    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+    def training_step(self, batch: Paths, batch_index: int) -> Tensor:
         """The loss of as many trajectories as the batch has rows."""
         with drawing_from(self.noise_generator(batch_index)):
-            metrics = self.losses(self.tried(len(batch)))
+            metrics = self.losses(self.tried(len(batch.actions)))
         told = {**metrics, "asked": self.asked.asked.float()}
         self.log_sparsely({f"train_{name}": value.detach() for name, value in told.items()})
         return metrics["loss"]
 
     @torch.no_grad()
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+    def validation_step(self, batch: Paths, batch_index: int) -> None:
         """The loss of held-out trajectories, whose rewards are asked for, too."""
         with drawing_from(self.noise_generator(batch_index)):
-            metrics = self.losses(replayed(self.game.env, batch))
+            metrics = self.losses(replayed(self.game.env, batch.trimmed()))
         self.log_dict({f"val_{name}": value for name, value in metrics.items()}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:

@@ -24,6 +24,7 @@ from genrl.data.samplers import TransitionSampler
 from genrl.dynamics.drawn import Drawn
 from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.protocol import Dynamics
+from genrl.dynamics.rounded import Rounded
 from genrl.methods.columns import EpisodeColumns
 from genrl.methods.method import Block, Method
 from genrl.nets.ensemble_mlp import EnsembleMLP
@@ -198,7 +199,13 @@ class WorldModel(Method):
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The ensemble; or, where nobody asks how far its members are apart, the same at the price of one of them."""
-        return self.ensemble if disagreement else Drawn(self.ensemble)
+        return self.in_whole_numbers(self.ensemble if disagreement else Drawn(self.ensemble))
+
+    def in_whole_numbers(self, dynamics: Dynamics) -> Dynamics:
+        """``dynamics``, rounded in the columns of integer observations where there are any."""
+        codecs = self.columns.observation_codec.codecs
+        whole = torch.tensor([not codec.dtype.is_floating_point for codec in codecs for _ in range(codec.dim)])  # type: ignore[arg-type]
+        return Rounded(dynamics, whole.to(self.low.device)) if whole.any() else dynamics
 
     def synthesize(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.optim import Optimizer
 
-from genrl.data.episodes import Episodes
+from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import CheckpointError, ConfigurationError, DivergenceError
 from genrl.data.randomness import generator
 from genrl.data.spaces import require_same_spaces
@@ -36,8 +37,15 @@ class Trainable(Stored, L.LightningModule):
 
     def prepare(self, episodes: Episodes) -> None:
         """Build for ``episodes`` and fit the statistics; initial weights depend on ``seed`` alone."""
+        self._begin(episodes, [episodes])
+
+    def _begin(self, episodes: Episodes, parts: Sequence[Episodes]) -> None:
         self.assemble(DataSpec.of(episodes))
-        self.statistics(episodes)
+        self.statistics(self.learned_from(parts))
+
+    def learned_from(self, parts: Sequence[Episodes]) -> Episodes:
+        """The episodes of one or more data sets that statistics are of: all."""
+        return parts[0] if len(parts) == 1 else concatenate(parts)
 
     def take_up(self, episodes: Episodes) -> None:
         """Note what a further fit is given; the environment and the normalisers stay, for the weights go with them.
@@ -75,7 +83,7 @@ class Trainable(Stored, L.LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         with torch.device("cpu"):
             if self.spec is None:
-                self.prepare(data.train_episodes)
+                self._begin(data.train_episodes, data.train_parts)
             elif self.trainer.state.fn == TrainerFn.FITTING and data is not None:
                 self.take_up(data.train_episodes)
 

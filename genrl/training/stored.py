@@ -65,7 +65,7 @@ class Stored(nn.Module, ABC):
             ConfigurationError: an argument is of a kind that no checkpoint could bring back.
         """
         try:
-            return {name: _to_primitive(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
+            return {name: to_primitive(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
         except TypeError as error:
             raise ConfigurationError(
                 f"{error} among the arguments of {type(self).__name__} cannot be stored in a checkpoint; pass numbers,"
@@ -134,7 +134,12 @@ def class_path(target: type) -> str:
     return f"{target.__module__}.{target.__qualname__}"
 
 
-def _to_primitive(value: Any) -> Any:
+def to_primitive(value: Any) -> Any:
+    """An argument as numbers, words, lists and dictionaries of these.
+
+    Raises:
+        TypeError: it is of a kind that could not be brought back.
+    """
     if isinstance(value, Stored):  # a module made of others that were fitted before
         return {"fitted": value.header()}
     if isinstance(value, functools.partial):  # over a class, or over jsonargparse's instantiator with the class behind
@@ -144,19 +149,19 @@ def _to_primitive(value: Any) -> Any:
         if len(parts) != 1:  # no class, or arguments by position, which would have no name in the checkpoint
             raise TypeError(value)
         target = parts[0]
-        arguments = {name: _to_primitive(part) for name, part in value.keywords.items()}
+        arguments = {name: to_primitive(part) for name, part in value.keywords.items()}
         return {"class_path": class_path(target), "init_args": arguments}
     if inspect.isclass(value):
         return {"class_path": class_path(value), "init_args": {}}
     if isinstance(value, Setting):
-        arguments = {f.name: _to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+        arguments = {f.name: to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
         return {"class_path": class_path(type(value)), "init_args": arguments}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (list, tuple)):
-        return [_to_primitive(part) for part in value]
+        return [to_primitive(part) for part in value]
     if isinstance(value, dict):
-        return {name: _to_primitive(part) for name, part in value.items()}
+        return {name: to_primitive(part) for name, part in value.items()}
     if value is not None and not isinstance(value, (bool, int, float, str)):
         raise TypeError(value)
     return value
@@ -185,7 +190,7 @@ def in_full(value: Any) -> Any:
     if set(value) == {"class_path", "init_args"}:
         try:
             takes = inspect.signature(resolve_name(value["class_path"])).parameters.values()
-            defaults = {each.name: _to_primitive(each.default) for each in takes if each.default is not each.empty}
+            defaults = {each.name: to_primitive(each.default) for each in takes if each.default is not each.empty}
         except (ImportError, AttributeError, TypeError, ValueError):  # to be compared as it is
             defaults = {}
         value = {**value, "init_args": {**defaults, **value["init_args"]}}

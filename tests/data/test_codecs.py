@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from genrl.data.codecs import SpaceCodec
 from genrl.data.errors import AlignmentError, ConfigurationError, UnsupportedSpaceError
 from genrl.data.spaces import flatten, leaf_spaces, to_tensors, unflatten
+from genrl.learners.actions import BoundedActions
 
 MIXED = spaces.Dict(
     {
@@ -142,3 +143,11 @@ def test_whole_numbers_beyond_int64_have_a_bound_that_is_in_it():
     space = gym.spaces.Box(0, 2**64 - 1, (2,), np.uint64)
     codec, rows = SpaceCodec(space), torch.tensor([[0, 1], [2, 300]], dtype=torch.uint64)
     assert codec.decode(codec.encode({"": rows}))[""].tolist() == rows.tolist()
+
+
+def test_a_column_that_can_be_one_value_alone_is_that_value():
+    space = gym.spaces.Box(np.array([-1, 3], np.float32), np.array([1, 3], np.float32))
+    for anything in (torch.tensor([[0.5, -2.0]]), torch.tensor([[0.0, 7.0]])):
+        assert SpaceCodec(space, squash=True).native(anything)[0, 1] == 3
+        assert BoundedActions(space).native(anything)[0, 1] == 3
+    assert BoundedActions(space).unit(torch.tensor([[0.5, 3.0]])).tolist() == [[0.5, 0.0]]

@@ -8,8 +8,12 @@ import torch
 from gfn.gym import BitSequence, HyperGrid
 
 from genrl.data.construction import Game
+from genrl.data.env_specs import recorded_entries
 from genrl.data.errors import ConfigurationError, OracleError
-from genrl.gflownets.rewards import BitModes, GridModes, RNABinding, Table
+from genrl.gflownets.rewarded import rewarded
+from genrl.gflownets.rewards import BitModes, Constant, GridModes, RNABinding, Table
+from genrl.training.spec import DataSpec
+from tests.gflownets.games import built
 
 WORDS = torch.cartesian_prod(*[torch.arange(4)] * 4)  # all 256 of four letters
 VALUES = np.random.default_rng(0).random(256)
@@ -130,3 +134,17 @@ def test_strands_of_rna():
     unbound = torch.full((1, 14), "UGCA".index("A"))
     share = RNA.duplexfold("A" * 14, reward.target).energy / RNA.duplexfold("AAUGUGCCUCGUUC", reward.target).energy
     assert math.isclose(float(reward(unbound)), max(share, 1e-3))
+
+
+def test_corners_of_another_grid_are_refused():
+    with pytest.raises(OracleError, match="are not of a grid in 2 dimensions"):
+        GridModes(4, corners=((0, 1, 1), (0, 0, 1)))(torch.zeros(1, 2))
+
+
+def test_rewards_are_kept_by_name_in_numbers_of_any_kind():
+    spec = DataSpec.of(built(episodes=3))
+    told = recorded_entries(rewarded(spec, Constant(np.float32(0.5))).card)["kwargs"]["reward"]
+    assert told == {"class_path": "genrl.gflownets.rewards.Constant", "init_args": {"value": 0.5}}
+    for no_value in (Constant, lambda objects: objects):
+        with pytest.raises(ConfigurationError, match="must be a frozen dataclass"):
+            rewarded(spec, no_value)

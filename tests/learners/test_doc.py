@@ -10,6 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from toy_data import random_walks
 from toy_futures import LEARNERS, MARKOV, Bandit, pulls, single_steps
 
+from genrl.data.arrays import from_arrays
+from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.evaluation.evaluate import evaluate
 from genrl.learners.action_density import LARGEST_STD, SMALLEST_STD, ActionDensity
@@ -328,3 +330,19 @@ def test_settings_that_would_not_hold_are_refused():
         DoC(pairs=1)
     with pytest.raises(ConfigurationError, match="all 6 training episodes have the return 0"):
         FutureVAE(**MARKOV).prepare(single_steps(np.arange(6) % 2, np.zeros(6)))
+
+
+def test_a_further_fit_sees_futures_as_long_as_its_data_have():
+    def constant(steps: int) -> Episodes:
+        rng = np.random.default_rng(steps)
+        return from_arrays(
+            list(rng.normal(size=(10, steps + 1, 1)).astype(np.float32)),
+            list(rng.uniform(-1, 1, (10, steps, 1)).astype(np.float32)),
+            list(rng.normal(size=(10, steps))),
+            observation_space=gym.spaces.Box(-np.inf, np.inf, (1,)),
+            action_space=gym.spaces.Box(-1, 1, (1,)),
+        )
+
+    learner = fit(FutureVAE(), constant(3), 2, batch_size=8, progress=False)
+    fit(learner, constant(12), 2, batch_size=8, progress=False)
+    assert learner.sampler(constant(12)).fetch(torch.tensor([0])).lengths.tolist() == [12]

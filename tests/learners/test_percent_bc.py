@@ -1,5 +1,6 @@
 """Cloning of the best episodes."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -41,3 +42,14 @@ def test_what_cannot_be_ranked_is_refused():
     for percent in (0, -1, 101):
         with pytest.raises(ConfigurationError, match="at most 100 %"):
             PercentBC(percent=percent)
+
+
+def test_of_several_data_sets_it_is_scaled_by_the_rows_that_it_learns_from():
+    good, bad = random_walks(20), random_walks(20, seed=1)
+    bad = replace(
+        bad, rewards=bad.rewards - 1000, observations={path: leaf + 50 for path, leaf in bad.observations.items()}
+    )
+    learner = quick(PercentBC(net=SMALL), [good, bad], 2)
+    alone = quick(BC(net=SMALL), [best(good, 10), best(bad, 10)], 2)
+    assert equal_weights(learner.observer, alone.observer)
+    assert equal_weights(learner.head, alone.head)

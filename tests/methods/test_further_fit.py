@@ -60,3 +60,24 @@ def test_too_few_windows_for_their_length_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         METHODS["trajectory-mlp"]().prepare(linear(4))
+
+
+@pytest.mark.parametrize("make", [WORLD_MODEL, DIFFUSED], ids=["ensemble", "diffused"])
+def test_another_constant_is_learned_as_well(make):
+    first = even(linear(20))
+    second = replace(first, rewards=torch.ones_like(first.rewards))
+    model = fit(make(lr=1e-2), first, 2, **PLAIN)
+    fit(model, first, 2, **PLAIN)
+    assert not model.ensemble.varies[-1]
+    fit(model, second, 150, **PLAIN)
+    state, dynamics = model.start_states[:4], model.dynamics()
+    with torch.no_grad():
+        outcome = dynamics.step(state, torch.zeros(4, dynamics.action_dim), torch.zeros(4, dynamics.noise_dim))
+    torch.testing.assert_close(outcome.reward, torch.ones(4), atol=0.2, rtol=0)
+
+
+def test_another_constant_is_refused_by_a_model_of_windows():
+    first = even(linear(20))
+    model = fit(METHODS["trajectory-mlp"](), first, 2, **PLAIN)
+    with pytest.raises(ConfigurationError, match=r"The rewards of these data vary .* or are others"):
+        fit(model, replace(first, rewards=torch.ones_like(first.rewards)), 2, **PLAIN)

@@ -2,17 +2,22 @@
 
 from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.diffusion.noise import BlockNoise
 from genrl.learners.bc import BC
 from genrl.learners.beso import BESO
+from genrl.learners.rvs import RvS
 from genrl.methods.imagination import Imagination
+from genrl.methods.imagined_futures import ImaginedFutures
 from genrl.methods.imagined_play import ImaginedPlay, seeds_of
+from genrl.methods.mbrcsl import MBRCSL
 from genrl.methods.method import Block
 from genrl.methods.steered import Guidance
 from genrl.methods.world_model import WorldModel
@@ -105,3 +110,37 @@ def test_a_world_model_is_led_by_either_kind_of_policy_and_a_diffusion_model_by_
     assert type(lead(model, {"guide": reactive}, Guidance())) is Imagination
     with pytest.raises(ConfigurationError, match="cannot lead a diffusion model"):
         lead(quickly(METHODS["trajectory-mlp"](), linear()), {"guide": player}, Guidance())
+
+
+def test_whole_numbers_are_remembered_as_they_are_carried_out():
+    """And states of whole numbers are gone on from as they are seen."""
+    rng = np.random.default_rng(0)
+    data = from_arrays(
+        list(rng.integers(-3, 4, (30, 9, 1))),
+        list(rng.integers(0, 6, (30, 8, 1))),
+        list(rng.normal(size=(30, 8))),
+        observation_space=gym.spaces.Box(-9, 9, (1,), np.int64),
+        action_space=gym.spaces.Box(0, 5, (1,), np.int64),
+    )
+    model, player = quickly(WORLD_MODEL(), data), fit(BESO(net=NET, history=3, goal_length=0), data, 60, progress=False)
+    made = ImaginedPlay(model, player, horizon=6).synthesize(Block(3, 1, 16))
+    assert made.lengths.tolist() == [6] * 16
+    policy = player.policy(together=16)
+    policy.reset(
+        np.ones(16, bool), seeds_of(BlockNoise(3, 1)(0, torch.empty(16, 1 + model.dynamics().noise_dim))[:, :1])
+    )
+    seen, done = made.observations[""].view(16, 7, 1).numpy(), made.actions[""].view(16, 6, 1)
+    assert all(torch.equal(torch.from_numpy(policy.act(seen[:, step])), done[:, step]) for step in range(6))
+
+
+def test_policies_of_another_kind_are_refused_by_name(model, player):
+    bc = quickly(BC(net=partial(MLP, width=8)), linear())
+    rvs = quickly(RvS(net=partial(MLP, width=8)), linear())
+    for refused, words in (
+        (lambda: ImaginedPlay(model, bc), "ImaginedPlay takes a policy over windows .* not a BC"),
+        (lambda: Imagination(model, rvs), "Imagination takes a learner that acts on the present state .* not a RvS"),
+        (lambda: ImaginedFutures(model, player), "ImaginedFutures takes a learner of latent futures, .* not a BESO"),
+        (lambda: MBRCSL(model, bc, linear()), "MBRCSL takes a policy over windows .* not a BC"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            refused()

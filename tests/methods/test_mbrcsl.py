@@ -54,6 +54,12 @@ def test_rollouts_begin_where_the_data_do_and_last_as_long(everything):
     assert everything.infos["disagreement"].shape == everything.rewards.shape
 
 
+def test_rollouts_last_as_long_as_the_longest_that_is_to_be_surpassed(parts):
+    """Whatever the world model was fitted to."""
+    short = linear(steps=4)
+    assert MBRCSL(*parts, short, wave=16, **EVERYTHING).synthesize(Block(0, 0, 10)).lengths.unique().tolist() == [4]
+
+
 def test_without_disagreement_the_same_rollouts_come_without_it(parts, everything):
     terse = MBRCSL(*parts, linear(), wave=16, disagreement=False, **EVERYTHING).synthesize(Block(0, 0, 60))
     assert set(terse.infos) == {"rollout"}
@@ -84,7 +90,7 @@ def test_a_block_that_is_not_full_says_so(parts, everything):
 def test_the_best_of_the_data_is_the_default(parts):
     method = MBRCSL(*parts, linear())
     assert method.threshold == float(linear().returns.max())
-    assert (method.horizon, method.tries) == (9, 2000)
+    assert (method.horizon, method.tries) == (None, 2000)
 
 
 def test_nothing_good_enough_says_how_near_it_came(parts, everything, tmp_path):

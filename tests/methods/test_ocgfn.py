@@ -7,7 +7,10 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from benchmarks.ocgfn_ablations import PositivesOnly
+from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
+from genrl.data.construction import Uniform
+from genrl.data.environments import make_env
 from genrl.data.errors import ConditionError, ConfigurationError, OutOfSpaceError, UnsupportedSpaceError
 from genrl.data.store import load as load_dataset
 from genrl.data.verify import verify
@@ -160,3 +163,19 @@ def test_bad_wishes_are_named(model):
         fit(OCGFN(), linear(), 1, progress=False)
     with pytest.raises(ConfigurationError, match="made of a fitted OCGFN"):
         ConvertedGFN(OCGFN())
+
+
+def test_several_data_sets_with_objects_of_unequal_lengths_are_learned_from_together():
+    own = fit(
+        OCGFN(NET, explorer=None), [built(), built(seed=1)[:3]], 3, batch_size=8, val_fraction=0.2, progress=False
+    )
+    assert own.examples.actions.shape[1] == own.game.longest
+
+
+def test_actions_beyond_16_bits_are_kept():
+    options = {"settings": {"word_size": 16, "seq_size": 32, "n_modes": 2}}
+    env = make_env("genrl/bits-v0", options)
+    data = collect("genrl/bits-v0", Uniform.for_env(env), 6, 0, env_options=options)
+    own = OCGFN(net=partial(MLP, width=2, layers=1), explorer=None, replay=8)
+    own.prepare(data)
+    assert own.examples.actions[:6].flatten().tolist() == data.actions[""].tolist()

@@ -238,6 +238,9 @@ def test_what_cannot_be_asked_for_is_refused(method, tokens, planner, data):
     cloned = fit(BC(net=partial(MLP, width=4)), pole, 2, progress=False)
     with pytest.raises(ConfigurationError, match="fit both to data of one environment"):
         OutcomePlans(planner, tokens, method.world, cloned)
+    aimless = fit(BC(net=partial(MLP, width=4)), pole, 2, progress=False)
+    with pytest.raises(ConfigurationError, match=r"leads to waypoints: .* not this BC"):
+        method._require_goals(aimless)
     for codebook in (Bins, Clusters):
         with pytest.raises(ConfigurationError, match="not 0"):
             codebook(0)
