@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Columns:
         """Name -> its columns: one for a number, one a category for a choice (``action=0``, ``action=1``, ...)."""
         found: dict[str, slice] = {}
         for d, name in enumerate(self.names):
-            variable = name.split("=")[0]
+            variable = re.sub(r"=-?\d+$", "", name)
             begun = found.get(variable, slice(d, d))
             if begun.stop == d:
                 found[variable] = slice(begun.start, d + 1)

@@ -140,7 +140,7 @@ def test_minutes_leave_whole_seeds_and_respect_known_times(tmp_path):
     cells = [Cell(arm, "all", seed, {"fate": "slow"}) for arm in ARMS for seed in range(5)]
     begun = time.monotonic()
     done = run(benchmark(tmp_path, cells), tmp_path, "--minutes", str(2.3 / 60))
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 2.3 + 1
     assert done[:2] == ["all/ours/0 fate=slow", "all/reference/0 fate=slow"]
     assert 2 <= len(done) <= 4
     assert result(tmp_path)["seeds"] == len(done) // 2
