@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from benchmarks.cells import REPOSITORY, artefact, code_digest
 from benchmarks.locomotion import MEDIUM, actor, data
 from genrl.data.episodes import Episodes
-from genrl.methods.method import Method
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
@@ -23,6 +22,7 @@ from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
+from genrl.training.module import Trainable
 
 UPDATES, WINDOW_BATCH, BATCH = 20_000, 32, 256
 HORIZON, CALLS = 32, 31
@@ -73,20 +73,20 @@ def ends_in_tanh(environment: str) -> bool:
     return actor(MEDIUM[environment]).squash == "tanh"
 
 
-MODELS: dict[str, Callable[[Origin], Method]] = {
+MODELS: dict[str, Callable[[Origin], Trainable]] = {
     "diffusion": windows,
     "transitions": transitions,
     "dynamics": lambda origin: WorldModel(seed=origin.seed),
 }
 
 
-def fit_windows(method: Method, real: Episodes, updates: int = UPDATES, precision: str = "32-true") -> Method:
+def fit_windows(method: Trainable, real: Episodes, updates: int = UPDATES, precision: str = "32-true") -> Trainable:
     """Fit diffusion over windows; gradients are clipped, for a rare huge one undoes thousands of updates."""
     limits: dict[str, Any] = {"gradient_clip_val": 1.0, "precision": precision}
     return fit(method, real, updates, batch_size=WINDOW_BATCH, progress=False, **limits)
 
 
-FITS: dict[str, Callable[[Method, Episodes], Method]] = {
+FITS: dict[str, Callable[[Trainable, Episodes], Trainable]] = {
     "diffusion": fit_windows,
     "transitions": lambda method, real: fit(method, real, UPDATES, batch_size=BATCH, progress=False),
     "dynamics": lambda method, real: fit(
@@ -107,7 +107,7 @@ def real_data(environment: str, kind: str) -> Episodes:
     return data(environment, kind, shared())
 
 
-def model(name: str, origin: Origin) -> Method:
+def model(name: str, origin: Origin) -> Trainable:
     """A fitted model: ``diffusion`` over windows, ``transitions`` (SynthER) or ``dynamics`` (the ensemble)."""
 
     def build(folder: Path) -> None:
@@ -118,5 +118,5 @@ def model(name: str, origin: Origin) -> Method:
 
     place = artefact(shared(), f"{name}-{origin.environment}-{origin.kind}-{origin.seed}", build)
     found = load(place / "model.ckpt")
-    assert isinstance(found, Method)
+    assert isinstance(found, Trainable)
     return found

@@ -17,6 +17,7 @@ from genrl.learners.iql import IQL
 from genrl.learners.learner import Learner
 from genrl.learners.td3bc import TD3BC
 from genrl.methods.imagination import Imagination
+from genrl.methods.method import Method
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.world_model import WorldModel
@@ -77,7 +78,13 @@ def guided(origin: Origin, settings: dict[str, Any]) -> Source:
 
 def as_fitted(name: str) -> Arm:
     """Fresh data of a model at every renewal, whatever the policy."""
-    return lambda origin, settings: Unguided(model(name, origin))
+
+    def arm(origin: Origin, settings: dict[str, Any]) -> Source:
+        found = model(name, origin)
+        assert isinstance(found, Method)
+        return Unguided(found)
+
+    return arm
 
 
 def imagined(origin: Origin, settings: dict[str, Any]) -> Source:

@@ -24,10 +24,11 @@ from benchmarks.locomotion_models import (
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
 from genrl.evaluation.dynamics_error import dynamics_error
-from genrl.methods.method import Block, Method
+from genrl.methods.method import Block
 from genrl.methods.sampling import Sampling
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.training.checkpoint import load, save
+from genrl.training.stored import Stored
 
 KIND, UPDATES = "medium_10", 5_000
 WINDOWS, AT_ONCE, MEASURED = 1_000, 100, 10_000
@@ -86,16 +87,14 @@ def compute(cell: Cell, workspace: Path) -> dict[str, float]:
 def synthetic(cell: Cell, origin: Origin, workspace: Path) -> Episodes:
     """Windows of the cell's model."""
     name, sampling = VARIANTS[cell.arm]
-    if name == LONGER:
-        method = model("diffusion", origin)
-    else:
-        method = fitted(name, origin, cell.settings.get("updates", UPDATES), workspace)
+    updates = cell.settings.get("updates", UPDATES)
+    method = model("diffusion", origin) if name == LONGER else fitted(name, origin, updates, workspace)
     assert isinstance(method, TrajectoryDiffusion)
     method.sampling = sampling
     return method.synthesize(Block(cell.seed, 0, cell.settings.get("windows", WINDOWS)), batch_size=AT_ONCE)
 
 
-def fitted(name: str, origin: Origin, updates: int, workspace: Path) -> Method:
+def fitted(name: str, origin: Origin, updates: int, workspace: Path) -> Stored:
     """The model of one kind of fit, which several arms share."""
 
     def build(folder: Path) -> None:
@@ -105,9 +104,7 @@ def fitted(name: str, origin: Origin, updates: int, workspace: Path) -> Method:
         save(fit_windows(method, real, updates, fitting.precision), folder / "model.ckpt")
 
     place = artefact(workspace, f"{name}-{'-'.join(map(str, origin))}-{updates}", build)
-    found = load(place / "model.ckpt")
-    assert isinstance(found, Method)
-    return found
+    return load(place / "model.ckpt")
 
 
 def distance(environment: str, made: Episodes) -> float:

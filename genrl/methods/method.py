@@ -1,4 +1,4 @@
-"""What every generative method offers: it fits like any module, and a block of synthesis gives episodes."""
+"""What every generative method offers: a block of synthesis gives episodes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.ranges import require_at_least
 from genrl.data.spaces import require_same_spaces
-from genrl.training.batches import Sampler
-from genrl.training.module import Trainable
 from genrl.training.spec import DataSpec
+from genrl.training.stored import Stored
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ def require_length(length: int | None) -> None:
         raise ConfigurationError(f"An episode has at least one transition, not {length}.")
 
 
-class Method(Trainable):
-    """A generative method.
+class Method(Stored):
+    """A generative method. One that is fitted itself is a ``Trainable`` as well.
 
     Attributes:
         understands: names of the conditions that it takes; all others are refused.
@@ -101,35 +100,6 @@ class Composite(Method):
     def build(self, spec: DataSpec) -> None:
         """Nothing: the parts are built."""
 
-    def configure_model(self) -> NoReturn:
-        """Lightning's hook at the beginning of a fit: refused, as everything that belongs to one."""
-        self._refuse()
-
-    def training_step(self, batch: object, batch_index: int) -> NoReturn:
-        """Refused."""
-        self._refuse()
-
-    def configure_optimizers(self) -> NoReturn:
-        """Refused."""
-        self._refuse()
-
-    def statistics(self, episodes: Episodes) -> NoReturn:
-        """Refused."""
-        self._refuse()
-
-    def sampler(self, episodes: Episodes) -> Sampler:
-        """Refused.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise ConfigurationError(
-            f"{type(self).__name__} is made of fitted parts and has nothing to fit; fit its parts."
-        )
-
 
 def require_kind(policy: object, parts: Sequence[str], who: str, takes: str) -> None:
     """Refuse a policy that has not all of ``parts``; ``takes`` says what ``who`` works with.
@@ -141,7 +111,7 @@ def require_kind(policy: object, parts: Sequence[str], who: str, takes: str) -> 
         raise ConfigurationError(f"{who} takes {takes}, not a {type(policy).__name__}.")
 
 
-def require_one_world(method: Method, agent: object) -> None:
+def require_one_world(method: Stored, agent: object) -> None:
     """Refuse an agent of another world.
 
     Raises:

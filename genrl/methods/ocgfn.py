@@ -39,12 +39,13 @@ from genrl.gflownets.replay import Replay, actions_of
 from genrl.gflownets.sampler import BlockDraw, replayed, sample, terminal
 from genrl.methods.method import Block, Method
 from genrl.nets.mlp import MLP
+from genrl.training.module import Trainable
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import SpaceSupport
 from genrl.training.spec import DataSpec
 
 
-class OCGFN(Method):
+class OCGFN(Method, Trainable):
     """Builds objects of the outcome that it is asked for, in the environment that its data come from.
 
     An outcome is the object itself where the environment says nothing else.

@@ -22,6 +22,7 @@ from genrl.gflownets.rewarded import rewarded
 from genrl.gflownets.sampler import replayed, sample
 from genrl.methods.drawn_objects import DrawnObjects
 from genrl.methods.ocgfn import padded
+from genrl.training.module import Trainable
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import SpaceSupport
 from genrl.training.spec import DataSpec
@@ -30,7 +31,7 @@ KEPT = 10_000
 """Trajectories that replay looks back on."""
 
 
-class RewardedGFN(DrawnObjects):
+class RewardedGFN(DrawnObjects, Trainable):
     """A GFlowNet fitted to a reward by trajectories of its own.
 
     The data say which environment it is, and held-out ones are what the loss is validated on; it does not learn from

@@ -43,6 +43,7 @@ from genrl.methods.packing import OBSERVED, Packing
 from genrl.methods.sampling import Sampling
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.training.ema import EMA
+from genrl.training.module import Trainable
 from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
 
@@ -52,7 +53,7 @@ Steer = Callable[[Estimator], Estimator]
 """A wrapper around the denoiser of windows (B, R, D), which leads them somewhere: see ``genrl.diffusion.guidance``."""
 
 
-class TrajectoryDiffusion(Method):
+class TrajectoryDiffusion(Method, Trainable):
     """EDM over windows of [state, action, reward, done], terminal states included.
 
     Args:

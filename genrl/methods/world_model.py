@@ -8,14 +8,13 @@ policy is ``Imagination``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
 from genrl.data.codecs import SpaceCodec
-from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import ZScore
@@ -26,8 +25,8 @@ from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.protocol import Dynamics
 from genrl.dynamics.rounded import Rounded
 from genrl.methods.columns import EpisodeColumns
-from genrl.methods.method import Block, Method
 from genrl.nets.ensemble_mlp import EnsembleMLP
+from genrl.training.module import Trainable
 from genrl.training.schedule import warmup_cosine
 from genrl.training.space_support import NUMBERS, SpaceSupport
 from genrl.training.spec import DataSpec
@@ -67,7 +66,7 @@ class BootstrapSampler:
         )
 
 
-class WorldModel(Method):
+class WorldModel(Trainable):
     """p(s', r, done | s, a) by an ensemble of Gaussians, and real states to start from.
 
     It makes no data by itself, for that takes a policy: ``Imagination`` is the method made of both.
@@ -92,7 +91,6 @@ class WorldModel(Method):
     """
 
     takes = SpaceSupport(observations=NUMBERS)
-    understands: ClassVar[frozenset[str]] = frozenset()
     start_states: Tensor
     start_goals: Tensor
     low: Tensor
@@ -206,24 +204,6 @@ class WorldModel(Method):
         codecs = self.columns.observation_codec.codecs
         whole = torch.tensor([not codec.dtype.is_floating_point for codec in codecs for _ in range(codec.dim)])  # type: ignore[arg-type]
         return Rounded(dynamics, whole.to(self.low.device)) if whole.any() else dynamics
-
-    def synthesize(
-        self,
-        block: Block,
-        conditions: Conditions | None = None,
-        *,
-        length: int | None = None,
-        batch_size: int | None = None,
-    ) -> NoReturn:
-        """Refused.
-
-        Raises:
-            ConfigurationError: always.
-        """
-        raise ConfigurationError(
-            f"A {type(self).__name__} makes no data without a policy to act in it: take Imagination(world_model,"
-            " policy), or name the policy's checkpoint with --guide."
-        )
 
 
 def _fields(batch: Transitions) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ import torch
 from genrl.data.conditions import Conditions
 from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
 from genrl.data.npz import read_npz
-from genrl.methods.method import Method
+from genrl.learners.agent import Agent
 from genrl.methods.sampling import Sampling
 from genrl.methods.steered import Guidance
 from genrl.synthesis import synthesize as synthesis
@@ -20,6 +20,7 @@ from genrl.synthesis.generate import Plan
 from genrl.synthesis.lead import lead, renoised, scaled
 from genrl.synthesis.lead import surpassing as exceeding
 from genrl.training.checkpoint import load
+from genrl.training.stored import Stored
 
 
 def synthesize(
@@ -83,7 +84,7 @@ def synthesize(
         progress: show a progress bar.
     """
     model = load(method, device)
-    if not isinstance(model, Method):
+    if isinstance(model, Agent):
         raise CheckpointError(f"{method} holds a {type(model).__name__}, which acts and makes no data.")
     if sampling:
         _resample(model, sampling)
@@ -106,7 +107,7 @@ def synthesize(
     )
 
 
-def _resample(model: Method, changes: dict[str, Any]) -> None:
+def _resample(model: Stored, changes: dict[str, Any]) -> None:
     current = getattr(model, "sampling", None)
     known = {field.name for field in fields(Sampling)}
     if not isinstance(current, Sampling) or not set(changes) <= known:

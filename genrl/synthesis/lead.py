@@ -25,13 +25,13 @@ from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
 from genrl.methods.world_model import WorldModel
-from genrl.training.module import Trainable
+from genrl.training.stored import Stored
 
 LED = ({"guide"}, {"guide", "behaviour"}, {"critic"})
 """What may lead a diffusion model together."""
 
 
-def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> Method:
+def lead(model: Stored, agents: Mapping[str, Stored], guidance: Guidance) -> Method:
     """``model`` under agents: none, a guide, with or without a behaviour policy to be led away from, or a critic.
 
     Raises:
@@ -54,7 +54,12 @@ def lead(model: Method, agents: Mapping[str, Trainable], guidance: Guidance) -> 
     if guidance != Guidance() and (not agents or isinstance(model, WorldModel)):
         raise ConfigurationError("Only an agent that leads a diffusion model has a scale: give --guide or --critic.")
     if not agents:
-        return model
+        if isinstance(model, Method):
+            return model
+        raise ConfigurationError(
+            f"A {type(model).__name__} makes no data without a policy to act in it: name the policy's checkpoint with"
+            " --guide, or take Imagination(world_model, policy)."
+        )
     if isinstance(model, WorldModel) and set(agents) == {"guide"}:
         return _rolled_out(model, agents["guide"])
     if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
@@ -90,7 +95,7 @@ def scaled(guidance: Guidance, scale: float | None) -> Guidance:
         raise ConfigurationError(f"The schedule {schedule} has no scale; set its own arguments.") from error
 
 
-def renoised(model: Method, data: str, settings: Mapping[str, Any], root: Path | None) -> GTA:
+def renoised(model: Stored, data: str, settings: Mapping[str, Any], root: Path | None) -> GTA:
     """Real data ``data`` varied by ``model``.
 
     Raises:
@@ -105,7 +110,7 @@ def renoised(model: Method, data: str, settings: Mapping[str, Any], root: Path |
 
 
 def surpassing(
-    model: Method, agents: Mapping[str, Trainable], data: str, settings: Mapping[str, Any], root: Path | None
+    model: Stored, agents: Mapping[str, Stored], data: str, settings: Mapping[str, Any], root: Path | None
 ) -> MBRCSL:
     """Rollouts of a behaviour policy, the guide, in a world model that are better than ``data``.
 

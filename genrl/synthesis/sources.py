@@ -20,10 +20,10 @@ from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
-from genrl.training.module import Trainable
 from genrl.training.rest import frozen
+from genrl.training.stored import Stored
 
-Part = TypeVar("Part", bound=Trainable)
+Part = TypeVar("Part", bound=Stored)
 
 
 class Unguided:

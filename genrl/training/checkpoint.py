@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 from genrl.data.errors import CheckpointError, ConfigurationError
-from genrl.training.module import Trainable
 from genrl.training.rest import frozen
-from genrl.training.stored import read_header, rebuild
+from genrl.training.stored import Stored, read_header, rebuild
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:
+def load(path: str | Path, device: str | torch.device = "cpu") -> Stored:
     """The method or learner stored at ``path``, in evaluation mode, with its averaged weights where it has them.
 
     Raises:
@@ -36,12 +35,16 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Trainable:
         raise ConfigurationError(f"There is no device {str(device)!r} to load {path} to ({reason}).") from error
 
 
-def save(module: Trainable, path: str | Path) -> Path:
-    """Write a module that was fitted, for ``load``; resuming a fit takes a Trainer's own checkpoint instead."""
+def save(module: Stored, path: str | Path) -> Path:
+    """Write a module that was fitted, for ``load``; resuming a fit takes a Trainer's own checkpoint instead.
+
+    Raises:
+        CheckpointError: it was never fitted.
+        ConfigurationError: an argument of it cannot be stored.
+    """
     if module.spec is None:
         raise CheckpointError(f"This {type(module).__name__} was never fitted: there is nothing to save; fit it first.")
-    checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
-    module.on_save_checkpoint(checkpoint)
+    checkpoint: dict[str, Any] = {"state_dict": module.state_dict(), "genrl": module.header()}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")

@@ -84,11 +84,14 @@ def fit(
         trainer: anything else that Lightning's Trainer takes (accelerator, logger, callbacks, ...).
 
     Raises:
-        ConfigurationError: ``steps`` is below one, settings of the data do not fit, there is patience and nothing is
-            held out, or a model of windows is to learn from further data what its first ones denied.
+        ConfigurationError: there is nothing to fit, ``steps`` is below one, settings of the data do not fit, there is
+            patience and nothing is held out, or a model of windows is to learn from further data what its first ones
+            denied.
         DivergenceError: the weights are no longer numbers.
         CheckpointError: ``ckpt_path`` is no checkpoint of such a fit.
     """
+    if not isinstance(module, Trainable):
+        raise ConfigurationError(f"A {type(module).__name__} has nothing to fit; where it is made of parts, fit these.")
     if steps < 1:
         raise ConfigurationError(f"A fit takes at least one step, not {steps}.")
     # epochs bound the fit, not optimiser steps: a learner with several optimisers takes several steps for a batch

@@ -29,6 +29,7 @@ from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.transition_diffusion import TransitionDiffusion
 from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
+from genrl.methods.world_model import WorldModel
 from genrl.nets.mlp import MLP
 from genrl.nets.residual_mlp import ResidualMLP
 from genrl.nets.window_mlp import WindowMLP
@@ -249,6 +250,8 @@ def test_what_cannot_lead_is_refused_by_name(model, critic):
         PolicyGuidedDiffusion(model, fit(RvS(net=SMALL), linear(), 2, progress=False))
     with pytest.raises(ConfigurationError, match="has nothing to fit"):
         fit(led(model, critic, 1.0), linear(), 2, progress=False)
+    with pytest.raises(ConfigurationError, match="A WorldModel makes no data without a policy to act in it"):
+        lead(WorldModel(), {}, Guidance())
     with pytest.raises(CheckpointError, match="The guide must be a learner"):
         lead(model, {"guide": model}, Guidance())
     with pytest.raises(ConfigurationError, match="cannot be led by critic and guide"):

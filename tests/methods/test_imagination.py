@@ -259,7 +259,7 @@ def test_parts_that_do_not_belong_together_are_refused(model):
         Imagination(model, quickly(GCBC(net=SMALL), linear()))
     with pytest.raises(ConfigurationError, match="at least one transition"):
         Imagination(model, policy, horizon=0)
-    with pytest.raises(ConfigurationError, match="Imagination is made of fitted parts"):
+    with pytest.raises(ConfigurationError, match="Imagination has nothing to fit"):
         fit(Imagination(model, policy), linear(), 3, progress=False)
 
 
