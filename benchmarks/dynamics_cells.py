@@ -26,6 +26,7 @@ from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import rollout
 from genrl.evaluation.simulators import Simulator
 from genrl.methods.diffusion_world_model import DiffusionWorldModel
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.world_model import WorldModel
 from genrl.nets.ensemble_mlp import EnsembleMLP
 from genrl.nets.mlp import DenoisingMLP
@@ -117,12 +118,12 @@ def given_actions(actions: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda states, noise: next(steps)
 
 
-def imagined(model: WorldModel, seed: int) -> Predict:
+def imagined(model: LearnedWorld, seed: int) -> Predict:
     """What a world model's rollouts come to, drawn as all rollouts are."""
 
     def predict(start: Tensor, actions: Tensor) -> Tensor:
         noise = BlockNoise(seed, actions.shape[1])
-        made = rollout(model.ensemble, given_actions(actions), start, actions.shape[1], noise, (model.low, model.high))
+        made = rollout(model.learned, given_actions(actions), start, actions.shape[1], noise, (model.low, model.high))
         return made.states[:, -1]
 
     return predict

@@ -397,7 +397,7 @@ def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path)
         (["collect", "--env", "Hopper-v5", "--policy", "random", "--episode", "1", "--out", "a-v0"], "--episode"),
         (["evaluate", "--policy", "random"], "name one with --env"),
         (["evaluate", "--policy", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
-        (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "acts and makes no data"),
+        (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "A GCBC makes no data by itself"),
         (["synthesize", *LED, "--guide", "{method}"], "The guide must be a learner"),
         (["synthesize", *LED, "--guide", "{learner}", "--critic", "{learner}"], "cannot be led by guide and critic"),
         (["synthesize", *LED, "--guidance-scale", "2"], "give --guide or --critic"),

@@ -7,46 +7,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genrl.dynamics.altered import Altered
 from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.protocol import Outcome
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A ``Dynamics`` that leads where ``ensemble`` leads from equal noise, up to rounding.
+class Drawn(Altered):
+    """A ``Dynamics`` that leads where the ensemble ``dynamics`` leads from equal noise, up to rounding.
 
     The ensemble itself computes every row by all elites, to tell how far these are apart. That is not told here: of E
     elites, each computes its own rows, about B / E of them.
     """
 
-    ensemble: GaussianEnsemble
-
-    @property
-    def state_dim(self) -> int:
-        """S."""
-        return self.ensemble.state_dim
-
-    @property
-    def action_dim(self) -> int:
-        """A."""
-        return self.ensemble.action_dim
-
-    @property
-    def noise_dim(self) -> int:
-        """K."""
-        return self.ensemble.noise_dim
+    dynamics: GaussianEnsemble
 
     def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:
         """One step, see ``Dynamics``; ``info`` holds ``member`` (B,), which one predicted."""
-        drawn = self.ensemble.draw(noise)
-        counts = drawn.bincount(minlength=len(self.ensemble.elites))
+        drawn = self.dynamics.draw(noise)
+        counts = drawn.bincount(minlength=len(self.dynamics.elites))
         columns, most = ranks(drawn, counts), int(counts.max())
 
         def spread(rows: Tensor) -> Tensor:
             """(B, D) to (E, C, D), with zeros behind the rows of an elite that has fewer than another."""
             return rows.new_zeros(len(counts), most, rows.shape[-1]).index_put((drawn, columns), rows)
 
-        return self.ensemble.follow(state, action, noise, drawn, columns, spread)[0]
+        return self.dynamics.follow(state, action, noise, drawn, columns, spread)[0]
 
 
 def ranks(groups: Tensor, counts: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from genrl.dynamics.protocol import Dynamics, Outcome
+from genrl.dynamics.altered import Altered
+from genrl.dynamics.protocol import Outcome
 
 
 @dataclass(frozen=True)
-class Rounded:
+class Rounded(Altered):
     """A ``Dynamics`` whose next states are rounded in some columns.
 
     Args:
@@ -19,23 +20,7 @@ class Rounded:
         whole: (S,) bool, columns of whole numbers.
     """
 
-    dynamics: Dynamics
     whole: Tensor
-
-    @property
-    def state_dim(self) -> int:
-        """S."""
-        return self.dynamics.state_dim
-
-    @property
-    def action_dim(self) -> int:
-        """A."""
-        return self.dynamics.action_dim
-
-    @property
-    def noise_dim(self) -> int:
-        """K."""
-        return self.dynamics.noise_dim
 
     def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Outcome:
         """One step, see ``Dynamics``."""

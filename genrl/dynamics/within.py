@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from genrl.data.normalizers import NEGLIGIBLE
-from genrl.dynamics.protocol import Dynamics, Outcome
+from genrl.dynamics.altered import Altered
+from genrl.dynamics.protocol import Outcome
 
 
 @dataclass(frozen=True)
-class Within:
+class Within(Altered):
     """A ``Dynamics`` whose next states and rewards are moved to the nearest values in a range, column by column.
 
     A small step out of the range is an error that the next steps would build on, such as a speed above what the
@@ -25,25 +26,9 @@ class Within:
         slack: how far out a next state is moved back from, as a share of its column's range.
     """
 
-    dynamics: Dynamics
     low: Tensor
     high: Tensor
     slack: float
-
-    @property
-    def state_dim(self) -> int:
-        """S."""
-        return self.dynamics.state_dim
-
-    @property
-    def action_dim(self) -> int:
-        """A."""
-        return self.dynamics.action_dim
-
-    @property
-    def noise_dim(self) -> int:
-        """K."""
-        return self.dynamics.noise_dim
 
     @property
     def bounds(self) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,11 @@ from genrl.data.errors import EmptyDatasetError
 from genrl.training.spec import DataSpec
 
 
+def trimmed(actions: Tensor) -> Tensor:
+    """(N, T) actions without the steps at which none of them is left."""
+    return actions[:, : int((actions >= 0).sum(1).max())]
+
+
 @dataclass(frozen=True)
 class Paths(Batch):
     """N trajectories as the actions that lead through them.
@@ -49,7 +54,7 @@ class Paths(Batch):
 
     def trimmed(self) -> Tensor:
         """(N, T) actions, T those of the longest."""
-        return self.actions[:, : int((self.actions >= 0).sum(1).max())]
+        return trimmed(self.actions)
 
 
 class PathSampler:

@@ -7,6 +7,7 @@ from gfn.containers import Trajectories
 from torch import Tensor, nn
 
 from genrl.data.construction import Game
+from genrl.gflownets.paths import trimmed
 from genrl.gflownets.sampler import replayed
 
 
@@ -54,8 +55,7 @@ class Replay(nn.Module):
 
     def draw(self, n: int) -> Tensor:
         """(N, T) actions of trajectories, drawn with replacement by torch's own generator."""
-        drawn = self.actions[torch.randint(len(self), (n,)).to(self.actions.device)].long()
-        return drawn[:, : int((drawn >= 0).sum(1).max())]
+        return trimmed(self.actions[torch.randint(len(self), (n,)).to(self.actions.device)].long())
 
     def objects(self) -> Tensor:
         """(C, S) the objects that all of them end in, in the order of the buffer."""

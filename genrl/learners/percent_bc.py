@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from genrl.data.episodes import Episodes
+from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.samplers import TransitionSampler
 from genrl.learners.bc import BC
@@ -44,14 +44,14 @@ class PercentBC(BC):
             raise ConfigurationError(f"A share of the episodes is above 0 and at most 100 %, not {percent}.")
         self.percent = percent
 
-    def learned_from(self, parts: Sequence[Episodes]) -> Episodes:
+    def learned_from(self, episodes: Episodes, parts: Sequence[Episodes]) -> Episodes:
         """The best episodes of each data set.
 
         Raises:
             ConfigurationError: all returns are equal.
         """
-        require_different_returns(type(self).__name__, super().learned_from(parts))
-        return super().learned_from([best(part, self.percent) for part in parts])
+        require_different_returns(type(self).__name__, episodes)
+        return concatenate([best(part, self.percent) for part in parts])
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions of the best episodes."""

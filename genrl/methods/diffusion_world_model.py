@@ -10,21 +10,20 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
-from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.samplers import TransitionSampler
 from genrl.diffusion.sampling import Sampling
 from genrl.diffusion.schedules import LogNormal, Schedule
 from genrl.dynamics.diffusion import FEW_STEPS, DiffusionDynamics
 from genrl.dynamics.protocol import Dynamics
-from genrl.methods.columns import EpisodeColumns
-from genrl.methods.world_model import WorldModel
+from genrl.methods.learned_world import LearnedWorld, fields
 from genrl.nets.mlp import DenoisingMLP
 from genrl.training.ema import EMA
+from genrl.training.schedule import warmup_cosine
 from genrl.training.spec import DataSpec
 
 
-class DiffusionWorldModel(WorldModel):
+class DiffusionWorldModel(LearnedWorld):
     """p(s', r, done | s, a) by a conditional denoiser, and real states to start from.
 
     Args:
@@ -38,7 +37,7 @@ class DiffusionWorldModel(WorldModel):
         seed: of initial weights, of training noise and of the states to start from.
 
     Attributes:
-        ensemble: the dynamics, over ``columns``; one denoiser, in the place of several networks.
+        denoised: the dynamics, over ``columns``.
     """
 
     def __init__(
@@ -52,40 +51,40 @@ class DiffusionWorldModel(WorldModel):
         ema_decay: float = 0.999,
         seed: int = 0,
     ) -> None:
-        super().__init__(members=1, elites=1, starts=starts, lr=lr, weight_decay=weight_decay, seed=seed)
-        self.net = net  # type: ignore[assignment]
-        self.sampling, self.levels, self.ema_decay = sampling, levels, ema_decay
+        super().__init__(starts, seed)
+        self.net, self.sampling, self.levels = net, sampling, levels
+        self.lr, self.weight_decay, self.ema_decay = lr, weight_decay, ema_decay
+
+    @property
+    def learned(self) -> DiffusionDynamics:
+        """The denoiser's."""
+        return self.denoised
 
     @property
     def sampling(self) -> Sampling:
         """How a step is drawn; may be set anew after training. Once built, the dynamics alone hold it."""
-        return self._sampling if self.spec is None else self.ensemble.sampling
+        return self._sampling if self.spec is None else self.denoised.sampling
 
     @sampling.setter
     def sampling(self, sampling: Sampling) -> None:
         if self.spec is None:
             self._sampling = sampling
         else:
-            self.ensemble.sampling = sampling
+            self.denoised.sampling = sampling
 
     def build(self, spec: DataSpec) -> None:
         """Columns of the data's spaces, the denoiser over them, and room for states to start from."""
-        self.columns = EpisodeColumns(spec, squash=False)
-        self.goal_codec = SpaceCodec(spec.observation_space, self.columns.layout.desired)
+        super().build(spec)
         state, action = self.columns.observation_codec.dim, self.columns.action_codec.dim
-        self.ensemble: Any = DiffusionDynamics(state, action, self.net, self.sampling)  # type: ignore[arg-type]
-        self.register_buffer("start_states", torch.zeros(self.starts, state))
-        self.register_buffer("start_goals", torch.zeros(self.starts, self.goal_codec.dim))
-        self.register_buffer("low", torch.full((state,), -torch.inf))
-        self.register_buffer("high", torch.full((state,), torch.inf))
+        self.denoised = DiffusionDynamics(state, action, self.net, self.sampling)
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The denoiser's; what it tells beside costs it little."""
-        return self.in_whole_numbers(self.ensemble)
+        return self.in_whole_numbers(self.denoised)
 
-    def sampler(self, episodes: Episodes) -> TransitionSampler:  # type: ignore[override]
+    def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions in the data's own units."""
-        return self._transitions(episodes)
+        return self.transitions(episodes)
 
     def training_step(self, batch: Transitions, batch_index: int) -> Tensor:
         """Squared error of the denoiser."""
@@ -98,11 +97,15 @@ class DiffusionWorldModel(WorldModel):
         self.log("val_loss", self._loss(batch, batch_index), prog_bar=True)
 
     def _loss(self, batch: Transitions, batch_index: int) -> Tensor:
-        fields = (batch.observations, batch.actions, batch.next_observations, batch.rewards, batch.terminated)
         noise, size = self.noise_generator(batch_index), len(batch.rewards)
         t = self.levels.sample(size, noise).to(batch.rewards)
-        eps = torch.randn(size, self.ensemble.noise_dim, generator=noise).to(batch.rewards)
-        return self.ensemble.loss(*fields, t, eps).mean()
+        eps = torch.randn(size, self.denoised.noise_dim, generator=noise).to(batch.rewards)
+        return self.denoised.loss(*fields(batch), t, eps).mean()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine decay over the whole fit."""
+        optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay, fused=True)
+        return warmup_cosine(optimizer, self.planned_steps())
 
     def configure_callbacks(self) -> list[Callback]:
         """Averaged weights."""

@@ -14,9 +14,9 @@ from genrl.data.conditions import Conditions
 from genrl.data.errors import ConfigurationError
 from genrl.data.spaces import Leaves
 from genrl.dynamics.rollout import Act
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import require_kind
 from genrl.methods.model_rollouts import ModelRollouts
-from genrl.methods.world_model import WorldModel
 
 
 class Actor(Protocol):
@@ -49,7 +49,7 @@ class Imagination(ModelRollouts):
 
     def __init__(
         self,
-        world_model: WorldModel,
+        world_model: LearnedWorld,
         policy: Actor,
         horizon: int = 32,
         stochastic: bool = True,
@@ -74,7 +74,7 @@ class Imagination(ModelRollouts):
         return act
 
 
-def _require_same_columns(world_model: WorldModel, policy: Actor) -> None:
+def _require_same_columns(world_model: LearnedWorld, policy: Actor) -> None:
     """Refuse a policy that sees another state, or goals where the model's data have none."""
     has = world_model.start_states.shape[1] + world_model.start_goals.shape[1]
     if policy.observer.dim != has:

@@ -14,9 +14,9 @@ from torch import Tensor
 from genrl.data.conditions import Conditions
 from genrl.data.ranges import require_at_least
 from genrl.methods.imagined_play import seeds_of
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import require_kind
 from genrl.methods.model_rollouts import ModelRollouts
-from genrl.methods.world_model import WorldModel
 
 
 class Memory(Protocol):
@@ -66,7 +66,7 @@ class ImaginedFutures(ModelRollouts):
 
     def __init__(
         self,
-        world_model: WorldModel,
+        world_model: LearnedWorld,
         policy: Foreseer,
         horizon: int = 32,
         candidates: int = 1,

@@ -16,9 +16,9 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConditionError
 from genrl.dynamics.rollout import Act, Rollout
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, require_kind
 from genrl.methods.model_rollouts import ModelRollouts
-from genrl.methods.world_model import WorldModel
 
 
 class Memory(Protocol):
@@ -64,7 +64,7 @@ class ImaginedPlay(ModelRollouts):
 
     def __init__(
         self,
-        world_model: WorldModel,
+        world_model: LearnedWorld,
         policy: Player,
         horizon: int = 32,
         execute: int | None = None,

@@ -29,8 +29,8 @@ from genrl.dynamics.rollout import Rollout, rollout
 from genrl.dynamics.within import Within
 from genrl.methods.given_data import folders, read
 from genrl.methods.imagined_play import ImaginedPlay, Player
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, require_length
-from genrl.methods.world_model import WorldModel
 
 NUMBERS = 1 << 32
 """More than there are waves in a block: wave w of block i draws from the numbers of block i NUMBERS + w."""
@@ -65,7 +65,7 @@ class MBRCSL(ImaginedPlay):
 
     def __init__(
         self,
-        world_model: WorldModel,
+        world_model: LearnedWorld,
         policy: Player,
         data: str | Episodes,
         horizon: int | None = None,

@@ -89,6 +89,21 @@ class Method(Stored):
         return episodes
 
 
+def require_method(model: object) -> Method:
+    """``model``, where it makes data.
+
+    Raises:
+        ConfigurationError: it does not by itself, as a world model or a learner.
+    """
+    if not isinstance(model, Method):
+        raise ConfigurationError(
+            f"A {type(model).__name__} makes no data by itself. A world model does so with a policy to act in it:"
+            " Imagination(world_model, policy), or the policy's checkpoint after --guide. A learner acts in an"
+            " environment: see genrl.collect."
+        )
+    return model
+
+
 class Composite(Method):
     """A method made of parts that were fitted before: there is nothing left to fit, and no part is copied.
 

@@ -20,8 +20,8 @@ from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.randomness import generator
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Act, Rollout, rollout
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Composite, require_length, require_one_world
-from genrl.methods.world_model import WorldModel
 
 
 @runtime_checkable
@@ -44,12 +44,12 @@ class ModelRollouts(Composite):
     """
 
     understands: ClassVar[frozenset[str]] = frozenset({"start"})
-    world_model: WorldModel
+    world_model: LearnedWorld
     policy: Any
     horizon: int
     disagreement: bool
 
-    def adopt(self, world_model: WorldModel, policy: Any, horizon: int, disagreement: bool) -> None:
+    def adopt(self, world_model: LearnedWorld, policy: Any, horizon: int, disagreement: bool) -> None:
         """Take over the parts and the world model's data.
 
         Raises:

@@ -26,15 +26,15 @@ from genrl.dynamics.pursuit import Controller, PointMass, Waypoints, pursue
 from genrl.dynamics.rollout import Rollout
 from genrl.gflownets.sampler import BlockDraw, terminal
 from genrl.gflownets.walks import NOTHING, Walks
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Composite, require_length, require_one_world
 from genrl.methods.ocgfn import OCGFN
 from genrl.methods.tokens import Tokens
-from genrl.methods.world_model import WorldModel
 from genrl.training.module import Trainable
 
 
 class World(Protocol):
-    """Where plans are carried out: a ``WorldModel``, or a ``Simulated`` environment."""
+    """Where plans are carried out: a ``LearnedWorld``, or a ``Simulated`` environment."""
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """What is rolled out."""
@@ -229,7 +229,7 @@ class OutcomePlans(Composite):
             noise: of the world.
         """
         dynamics, bounds, kind = self.world.dynamics(False), None, torch.float64
-        if isinstance(self.world, WorldModel):
+        if isinstance(self.world, LearnedWorld):
             bounds, kind = (self.world.low, self.world.high), self.world.low.dtype
         if isinstance(dynamics, Aimed):
             last = waypoints.target(waypoints.counts - 1)[:, self.tokens.layout.achieved]

@@ -13,7 +13,6 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.ranges import require_at_least, require_numbers
-from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.uncertainty import largest_deviation
 from genrl.methods.imagination import Actor, Imagination
 from genrl.methods.method import Block
@@ -32,6 +31,8 @@ class PessimisticImagination(Imagination):
         ConfigurationError: the parts do not fit, the world model is no ensemble of Gaussians, or a negative penalty.
     """
 
+    world_model: WorldModel
+
     def __init__(
         self,
         world_model: WorldModel,
@@ -42,7 +43,7 @@ class PessimisticImagination(Imagination):
         disagreement: bool = True,
     ) -> None:
         super().__init__(world_model, policy, horizon, stochastic, disagreement)
-        if not isinstance(world_model.ensemble, GaussianEnsemble):
+        if not isinstance(world_model, WorldModel):
             raise ConfigurationError(
                 f"A {type(world_model).__name__} has no deviations of members to lower rewards by: fit a WorldModel, or"
                 " take plain Imagination (the source Imagined)."

@@ -14,29 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
-from genrl.data.codecs import SpaceCodec
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
-from genrl.data.normalizers import ZScore
 from genrl.data.randomness import generator
 from genrl.data.samplers import TransitionSampler
 from genrl.dynamics.drawn import Drawn
 from genrl.dynamics.ensemble import GaussianEnsemble
 from genrl.dynamics.protocol import Dynamics
-from genrl.dynamics.rounded import Rounded
-from genrl.methods.columns import EpisodeColumns
+from genrl.methods.learned_world import LearnedWorld, fields
 from genrl.nets.ensemble_mlp import EnsembleMLP
-from genrl.training.module import Trainable
 from genrl.training.schedule import warmup_cosine
-from genrl.training.space_support import NUMBERS, SpaceSupport
 from genrl.training.spec import DataSpec
 from genrl.training.weight_decay import decay_by_layer
 
 BOUNDS_WEIGHT = 0.01
 """Weight of the width of the variance bounds in the loss (Chua et al. 2018, appendix A.1)."""
-
-FAR = 2.0
-"""A state counts as far out at this multiple of the largest distance from the mean in the data, column by column."""
 
 
 class BootstrapSampler:
@@ -66,7 +58,7 @@ class BootstrapSampler:
         )
 
 
-class WorldModel(Trainable):
+class WorldModel(LearnedWorld):
     """p(s', r, done | s, a) by an ensemble of Gaussians, and real states to start from.
 
     It makes no data by itself, for that takes a policy: ``Imagination`` is the method made of both.
@@ -85,16 +77,8 @@ class WorldModel(Trainable):
 
     Attributes:
         ensemble: the dynamics, over ``columns``.
-        start_states: (K, S) columns.
-        start_goals: (K, G) columns of the goal that was desired there; G is 0 where the space holds none.
-        low, high: (S,) values beyond which a state is far out.
     """
 
-    takes = SpaceSupport(observations=NUMBERS)
-    start_states: Tensor
-    start_goals: Tensor
-    low: Tensor
-    high: Tensor
     held_out: Tensor
 
     def __init__(
@@ -107,68 +91,32 @@ class WorldModel(Trainable):
         weight_decay: float | Sequence[float] = 1e-4,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(starts, seed)
         if not 1 <= elites <= members:
             raise ConfigurationError(f"{elites} elites cannot be chosen from {members} members; take 1 to {members}.")
-        if starts < 1:
-            raise ConfigurationError(f"Rollouts begin at real states: keep at least one, not {starts}.")
-        self.net, self.members, self.elites, self.starts = net, members, elites, starts
-        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+        self.net, self.members, self.elites = net, members, elites
+        self.lr, self.weight_decay = lr, weight_decay
+
+    @property
+    def learned(self) -> GaussianEnsemble:
+        """The ensemble."""
+        return self.ensemble
 
     def build(self, spec: DataSpec) -> None:
         """Columns of the data's spaces, the ensemble over them, and room for states to start from."""
-        self.columns = EpisodeColumns(spec, squash=False)
-        self.goal_codec = SpaceCodec(spec.observation_space, self.columns.layout.desired)
+        super().build(spec)
         state, action = self.columns.observation_codec.dim, self.columns.action_codec.dim
         self.ensemble = GaussianEnsemble(state, action, self.net, self.members, self.elites)
         self._decayed()  # while nothing is fitted yet, refuse decays that are not the network's
-        self.register_buffer("start_states", torch.zeros(self.starts, state))
-        self.register_buffer("start_goals", torch.zeros(self.starts, self.goal_codec.dim))
-        self.register_buffer("low", torch.full((state,), -torch.inf))
-        self.register_buffer("high", torch.full((state,), torch.inf))
         self.register_buffer("held_out", torch.zeros(self.members), persistent=False)  # errors summed over batches
-
-    def statistics(self, episodes: Episodes) -> None:
-        """Fit the normalisers, draw the states to start from, and find what is far out."""
-        self.ensemble.fit(*_fields(self._begin_at(episodes)))
-        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
-
-    def take_up(self, episodes: Episodes) -> None:
-        """Also what varies or ends in these data; rollouts begin at their states, and may go as far as they do."""
-        super().take_up(episodes)
-        self.ensemble.widen(*_fields(self._begin_at(episodes)))
-        low, high = self.low.clone(), self.high.clone()
-        self._fit_bounds(self.columns.observation_codec.encode(episodes.observations))
-        self.low.copy_(torch.minimum(low, self.low))
-        self.high.copy_(torch.maximum(high, self.high))
-
-    def _begin_at(self, episodes: Episodes) -> Transitions:
-        """Draw the states to start from; gives all N transitions."""
-        everything = self._transitions(episodes).fetch(torch.arange(episodes.num_transitions))
-        drawn = torch.randint(len(everything.rewards), (self.starts,), generator=generator(self.seed, "starts"))
-        self.start_states.copy_(everything.observations[drawn])
-        goals = self.goal_codec.encode(episodes.observations)
-        self.start_goals.copy_(goals[episodes.observation_rows[drawn]])
-        return everything
-
-    def _fit_bounds(self, states: Tensor) -> None:
-        """Bounds from all states (R, S), at least ten standard deviations from the mean."""
-        normalizer = ZScore(states.shape[1]).fit(states)
-        reach = FAR * normalizer.normalize(states).abs().amax(0).clamp(min=5.0)
-        self.low.copy_(normalizer.denormalize(-reach))
-        self.high.copy_(normalizer.denormalize(reach))
 
     def sampler(self, episodes: Episodes) -> BootstrapSampler:
         """A bootstrap of the transitions for each member, in the data's own units."""
-        return BootstrapSampler(self._transitions(episodes), self.members, self.seed)
-
-    def _transitions(self, episodes: Episodes) -> TransitionSampler:
-        states = self.columns.observation_codec.encode(episodes.observations)
-        return TransitionSampler(states, self.columns.action_codec.encode(episodes.actions), episodes)
+        return BootstrapSampler(self.transitions(episodes), self.members, self.seed)
 
     def training_step(self, batch: Transitions, batch_index: int) -> Tensor:
         """Negative log-likelihood of what followed, averaged over members, each on its own transitions."""
-        nll = self.ensemble.nll(*(field.transpose(0, 1) for field in _fields(batch))).mean()
+        nll = self.ensemble.nll(*(field.transpose(0, 1) for field in fields(batch))).mean()
         self.log("train_loss", nll.detach(), prog_bar=True)
         return nll + BOUNDS_WEIGHT * self.ensemble.spread()
 
@@ -178,7 +126,7 @@ class WorldModel(Trainable):
         They are chosen before anything looks at the weights, so that the weights that are kept as the best ones, and
         those in a checkpoint, come with elites of their own.
         """
-        same = (field[:, 0].expand(self.members, *field[:, 0].shape) for field in _fields(batch))
+        same = (field[:, 0].expand(self.members, *field[:, 0].shape) for field in fields(batch))
         errors = self.ensemble.nll(*same).mean(1)  # (M,)
         self.held_out = errors + (self.held_out if batch_index else 0.0)
         self.ensemble.choose_elites(self.held_out)
@@ -198,14 +146,3 @@ class WorldModel(Trainable):
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The ensemble; or, where nobody asks how far its members are apart, the same at the price of one of them."""
         return self.in_whole_numbers(self.ensemble if disagreement else Drawn(self.ensemble))
-
-    def in_whole_numbers(self, dynamics: Dynamics) -> Dynamics:
-        """``dynamics``, rounded in the columns of integer observations where there are any."""
-        codecs = self.columns.observation_codec.codecs
-        whole = torch.tensor([not codec.dtype.is_floating_point for codec in codecs for _ in range(codec.dim)])  # type: ignore[arg-type]
-        return Rounded(dynamics, whole.to(self.low.device)) if whole.any() else dynamics
-
-
-def _fields(batch: Transitions) -> tuple[Tensor, ...]:
-    """States, actions, next states, rewards and ends, in the order that the ensemble takes them."""
-    return batch.observations, batch.actions, batch.next_observations, batch.rewards, batch.terminated

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from genrl.data.conditions import Conditions
-from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
+from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.npz import read_npz
-from genrl.learners.agent import Agent
 from genrl.methods.sampling import Sampling
 from genrl.methods.steered import Guidance
 from genrl.synthesis import synthesize as synthesis
@@ -84,8 +83,6 @@ def synthesize(
         progress: show a progress bar.
     """
     model = load(method, device)
-    if isinstance(model, Agent):
-        raise CheckpointError(f"{method} holds a {type(model).__name__}, which acts and makes no data.")
     if sampling:
         _resample(model, sampling)
     paths = {"guide": guide, "critic": critic, "behaviour": behaviour}

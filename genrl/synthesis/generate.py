@@ -14,7 +14,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.ranges import require_at_least
-from genrl.methods.method import Block, Method
+from genrl.methods.method import Block, Method, require_method
 from genrl.synthesis.relabel import Rewards
 from genrl.training.spec import DataSpec
 
@@ -77,8 +77,9 @@ def fitted_spec(method: Method) -> DataSpec:
     """What ``method`` knows of its data.
 
     Raises:
-        ConfigurationError: it was never fitted.
+        ConfigurationError: it was never fitted, or makes no data.
     """
+    require_method(method)
     if method.spec is None:
         raise ConfigurationError(
             f"This {type(method).__name__} was never fitted; fit or load it before it can make data."

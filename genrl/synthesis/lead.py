@@ -18,13 +18,13 @@ from genrl.methods.gta import GTA
 from genrl.methods.imagination import Imagination
 from genrl.methods.imagined_futures import ImaginedFutures
 from genrl.methods.imagined_play import ImaginedPlay
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.mbrcsl import MBRCSL
-from genrl.methods.method import Method
+from genrl.methods.method import Method, require_method
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
 from genrl.methods.steered import Guidance
 from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
 from genrl.methods.value_guided_diffusion import ValueGuidedDiffusion
-from genrl.methods.world_model import WorldModel
 from genrl.training.stored import Stored
 
 LED = ({"guide"}, {"guide", "behaviour"}, {"critic"})
@@ -46,21 +46,16 @@ def lead(model: Stored, agents: Mapping[str, Stored], guidance: Guidance) -> Met
                 f"A {type(agent).__name__} acts by the rewards that it is told, and leads no method; collect with it in"
                 " its environment."
             )
-        if not (isinstance(agent, Learner) or isinstance(model, WorldModel)):
+        if not (isinstance(agent, Learner) or isinstance(model, LearnedWorld)):
             raise ConfigurationError(
                 f"A {type(agent).__name__} looks back over several steps and cannot lead a diffusion model; roll it out"
                 " in a world model."
             )
-    if guidance != Guidance() and (not agents or isinstance(model, WorldModel)):
+    if guidance != Guidance() and (not agents or isinstance(model, LearnedWorld)):
         raise ConfigurationError("Only an agent that leads a diffusion model has a scale: give --guide or --critic.")
     if not agents:
-        if isinstance(model, Method):
-            return model
-        raise ConfigurationError(
-            f"A {type(model).__name__} makes no data without a policy to act in it: name the policy's checkpoint with"
-            " --guide, or take Imagination(world_model, policy)."
-        )
-    if isinstance(model, WorldModel) and set(agents) == {"guide"}:
+        return require_method(model)
+    if isinstance(model, LearnedWorld) and set(agents) == {"guide"}:
         return _rolled_out(model, agents["guide"])
     if not isinstance(model, TrajectoryDiffusion) or set(agents) not in LED:
         raise ConfigurationError(
@@ -72,7 +67,7 @@ def lead(model: Stored, agents: Mapping[str, Stored], guidance: Guidance) -> Met
     return PolicyGuidedDiffusion(model, agents["guide"], guidance, agents.get("behaviour"))
 
 
-def _rolled_out(model: WorldModel, guide: Any) -> Method:
+def _rolled_out(model: LearnedWorld, guide: Any) -> Method:
     """A guide in a world model, as its kind acts."""
     if isinstance(guide, FutureConditioned):
         return ImaginedFutures(model, guide)
@@ -119,7 +114,7 @@ def surpassing(
             MBRCSL's.
     """
     guide = agents.get("guide")
-    if not isinstance(model, WorldModel) or set(agents) != {"guide"} or not isinstance(guide, SequenceLearner):
+    if not isinstance(model, LearnedWorld) or set(agents) != {"guide"} or not isinstance(guide, SequenceLearner):
         raise ConfigurationError(
             "Data are surpassed by rollouts in a world model of a policy over windows that acts as they do: give a"
             " WorldModel for --method and, for instance, a BESO without goals for --guide."

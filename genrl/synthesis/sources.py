@@ -13,6 +13,7 @@ import torch
 from genrl.data.errors import CheckpointError
 from genrl.learners.learner import Learner
 from genrl.methods.imagination import Imagination
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Method
 from genrl.methods.pessimistic_imagination import PessimisticImagination
 from genrl.methods.policy_guided_diffusion import PolicyGuidedDiffusion
@@ -79,12 +80,12 @@ class Imagined:
         horizon: transitions in a rollout, fewer where the model ends it.
     """
 
-    def __init__(self, world_model: WorldModel | str | Path, horizon: int = 32) -> None:
+    def __init__(self, world_model: LearnedWorld | str | Path, horizon: int = 32) -> None:
         self.world_model, self.horizon = world_model, horizon
 
     def __call__(self, learner: Learner, generation: int) -> Method:
         """The world model with the learner's current policy in it."""
-        self.world_model = fitted(self.world_model, WorldModel, learner.device)
+        self.world_model = fitted(self.world_model, LearnedWorld, learner.device)  # type: ignore[type-abstract]
         return Imagination(self.world_model, learner, self.horizon)
 
 

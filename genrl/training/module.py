@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor
 from torch.optim import Optimizer
 
-from genrl.data.episodes import Episodes, concatenate
+from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError, DivergenceError
 from genrl.data.randomness import generator
 from genrl.data.spaces import require_same_spaces
@@ -41,11 +41,11 @@ class Trainable(Stored, L.LightningModule):
 
     def _begin(self, episodes: Episodes, parts: Sequence[Episodes]) -> None:
         self.assemble(DataSpec.of(episodes))
-        self.statistics(self.learned_from(parts))
+        self.statistics(self.learned_from(episodes, parts))
 
-    def learned_from(self, parts: Sequence[Episodes]) -> Episodes:
-        """The episodes of one or more data sets that statistics are of: all."""
-        return parts[0] if len(parts) == 1 else concatenate(parts)
+    def learned_from(self, episodes: Episodes, parts: Sequence[Episodes]) -> Episodes:
+        """What statistics are of: all ``episodes``, whichever data sets, ``parts``, they come from."""
+        return episodes
 
     def take_up(self, episodes: Episodes) -> None:
         """Note what a further fit is given; the environment and the normalisers stay, for the weights go with them.

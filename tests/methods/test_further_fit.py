@@ -30,18 +30,18 @@ def even(data: Episodes) -> Episodes:
 def test_a_world_model_also_learns_what_varies_or_ends_in_further_data(make):
     first, second = linear(20), linear(20, seed=1)
     model = fit(make(), even(first), 2, **PLAIN)
-    assert not model.ensemble.terminates
-    assert not model.ensemble.varies[-1]
+    assert not model.learned.terminates
+    assert not model.learned.varies[-1]
     low, high = model.low.clone(), model.high.clone()
     fit(model, ending(second), 2, **PLAIN)
-    assert model.ensemble.terminates
-    assert model.ensemble.varies.all()
+    assert model.learned.terminates
+    assert model.learned.varies.all()
     known = model.columns.observation_codec.encode(second.observations)[second.observation_rows]
     assert (torch.cdist(model.start_states, known).min(1).values == 0).all()  # they begin where the new data are
     assert (model.low <= low).all()
     assert (model.high >= high).all()
     fit(model, even(first), 2, **PLAIN)
-    assert model.ensemble.terminates  # and nothing is unlearned
+    assert model.learned.terminates  # and nothing is unlearned
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name.startswith("trajectory")])
@@ -68,7 +68,7 @@ def test_another_constant_is_learned_as_well(make):
     second = replace(first, rewards=torch.ones_like(first.rewards))
     model = fit(make(lr=1e-2), first, 2, **PLAIN)
     fit(model, first, 2, **PLAIN)
-    assert not model.ensemble.varies[-1]
+    assert not model.learned.varies[-1]
     fit(model, second, 150, **PLAIN)
     state, dynamics = model.start_states[:4], model.dynamics()
     with torch.no_grad():

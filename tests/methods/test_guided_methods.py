@@ -250,7 +250,7 @@ def test_what_cannot_lead_is_refused_by_name(model, critic):
         PolicyGuidedDiffusion(model, fit(RvS(net=SMALL), linear(), 2, progress=False))
     with pytest.raises(ConfigurationError, match="has nothing to fit"):
         fit(led(model, critic, 1.0), linear(), 2, progress=False)
-    with pytest.raises(ConfigurationError, match="A WorldModel makes no data without a policy to act in it"):
+    with pytest.raises(ConfigurationError, match="A WorldModel makes no data by itself"):
         lead(WorldModel(), {}, Guidance())
     with pytest.raises(CheckpointError, match="The guide must be a learner"):
         lead(model, {"guide": model}, Guidance())

@@ -52,7 +52,7 @@ def learner(request) -> DoC:
 def test_the_actions_and_infos_are_the_policys_own(model, learner):
     """Against the policy as it acts in an environment that shows it the same observations."""
     made = ImaginedFutures(model, learner, horizon=6, candidates=3).synthesize(Block(3, 1, 5))
-    drawn = BlockNoise(3, 1)(0, torch.empty(5, 1 + model.ensemble.noise_dim))[:, :1]
+    drawn = BlockNoise(3, 1)(0, torch.empty(5, 1 + model.learned.noise_dim))[:, :1]
     policy = learner.policy(candidates=3)
     policy.reset(np.ones(5, bool), seeds_of(drawn))
     assert made.lengths.tolist() == [6] * 5

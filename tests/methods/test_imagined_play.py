@@ -54,7 +54,7 @@ def test_the_actions_are_the_policys_own(model, player):
     """Against the policy as it acts in an environment that shows it the same observations."""
     play = ImaginedPlay(model, player, horizon=6)
     made = play.synthesize(Block(3, 1, 5), wishes(5))
-    drawn = BlockNoise(3, 1)(0, torch.empty(5, 1 + model.ensemble.noise_dim))[:, :1]
+    drawn = BlockNoise(3, 1)(0, torch.empty(5, 1 + model.learned.noise_dim))[:, :1]
     policy = player.policy(together=5)
     policy.reset(np.ones(5, bool), seeds_of(drawn))
     assert made.lengths.tolist() == [6] * 5

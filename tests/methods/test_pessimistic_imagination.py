@@ -9,7 +9,7 @@ import torch
 from genrl.data.collect import collect
 from genrl.data.environments import make_env
 from genrl.data.episodes import Episodes
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.data.policies import RandomPolicy
 from genrl.dynamics.uncertainty import largest_deviation
 from genrl.learners.bc import BC
@@ -120,9 +120,10 @@ def test_the_penalty_lowers_the_environments_own_rewards():
 def test_a_model_without_members_is_refused():
     data = linear()
     model, policy = fit(DIFFUSED(), data, 2, progress=False), cloned(data)
-    for make in (PessimisticImagination, lambda model, policy: Pessimistic(model)(policy, 0)):
-        with pytest.raises(ConfigurationError, match=r"DiffusionWorldModel has no deviations .* fit a WorldModel"):
-            make(model, policy)
+    with pytest.raises(ConfigurationError, match=r"DiffusionWorldModel has no deviations .* fit a WorldModel"):
+        PessimisticImagination(model, policy)
+    with pytest.raises(CheckpointError, match="needs a WorldModel here, not the DiffusionWorldModel"):
+        Pessimistic(model)(policy, 0)
 
 
 def test_a_penalty_that_would_raise_rewards_is_refused():

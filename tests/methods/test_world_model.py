@@ -16,6 +16,7 @@ from genrl.dynamics.rollout import rollout
 from genrl.methods.method import Block
 from genrl.methods.world_model import WorldModel
 from genrl.nets.ensemble_mlp import EnsembleMLP
+from genrl.synthesis.generate import sample
 from genrl.training.checkpoint import load, save
 from genrl.training.fit import fit
 from tests.methods.toy_methods import (
@@ -292,8 +293,8 @@ def test_a_sampling_set_anew_is_the_one_that_draws_also_after_a_checkpoint(tmp_p
 
 
 def test_it_makes_no_data_by_itself(learned):
-    with pytest.raises(ConfigurationError, match=r"without a policy .* take Imagination\(world_model, policy\)"):
-        learned.synthesize(Block(0, 0, 3))
+    with pytest.raises(ConfigurationError, match=r"makes no data by itself.*: Imagination\(world_model, policy\)"):
+        sample(learned, 3)
 
 
 @pytest.mark.parametrize("settings", [{"elites": 8}, {"elites": 0}, {"members": 3}, {"starts": 0}])

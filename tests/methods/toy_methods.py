@@ -14,6 +14,7 @@ from genrl.data.episodes import Episodes
 from genrl.learners.bc import BC
 from genrl.methods.diffusion_world_model import DiffusionWorldModel
 from genrl.methods.imagination import Imagination
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Method
 from genrl.methods.pessimistic_imagination import PessimisticImagination
 from genrl.methods.sampling import Sampling
@@ -27,6 +28,7 @@ from genrl.nets.temporal_transformer import TemporalTransformer
 from genrl.nets.temporal_unet import TemporalUNet
 from genrl.nets.window_mlp import WindowMLP
 from genrl.training.fit import fit
+from genrl.training.module import Trainable
 
 FEW = Sampling(steps=10)  # with fewer, Heun magnifies rounding at its lowest noise levels
 WINDOWS = partial(TrajectoryDiffusion, horizon=4, overlap=2, sampling=FEW)
@@ -40,10 +42,10 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 WORLD_MODEL = partial(WorldModel, net=partial(EnsembleMLP, width=16, layers=1), starts=64)
 DIFFUSED = partial(DiffusionWorldModel, net=partial(DenoisingMLP, width=16, layers=1), starts=64)
-TRAINED: dict[str, Callable[[], Method]] = METHODS | {"world-model": WORLD_MODEL, "diffusion-world-model": DIFFUSED}
+TRAINED: dict[str, Callable[[], Trainable]] = METHODS | {"world-model": WORLD_MODEL, "diffusion-world-model": DIFFUSED}
 
 
-def imagined(data: Episodes, world: Callable[[], WorldModel] = WORLD_MODEL) -> Imagination:
+def imagined(data: Episodes, world: Callable[[], LearnedWorld] = WORLD_MODEL) -> Imagination:
     """A world model of ``data`` and a policy cloned from them."""
     model, policy = world(), BC(net=partial(MLP, width=16))
     return Imagination(*(fit(part, data, 5, progress=False) for part in (model, policy)), horizon=4)

@@ -95,7 +95,7 @@ def test_parts_may_be_checkpoints(method, model, tmp_path):
     assert (pessimistic.horizon, pessimistic.penalty, pessimistic.policy) == (3, 2.0, learner)
     for source, reason in (
         (Guided(paths["model"]), "needs a TrajectoryDiffusion here, not the WorldModel at"),
-        (Imagined(method), "needs a WorldModel here, not the TrajectoryDiffusion"),
+        (Imagined(method), "needs a LearnedWorld here, not the TrajectoryDiffusion"),
         (Pessimistic(method), "needs a WorldModel here, not the TrajectoryDiffusion"),
         (Unguided(cloned), "needs a Method here, not the BC at"),
         (Guided(method, behaviour=paths["method"]), "needs a Learner here, not the TrajectoryDiffusion at"),
