@@ -14,7 +14,7 @@ from genrl.data.environments import EnvLike, Lockstep, env_spec_json, make_env
 from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.policy import Policy, receive, told
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.record import Record
 
 ResetOptions = Callable[[int, np.random.Generator], dict[str, Any] | None]
@@ -66,8 +66,8 @@ def collect(
         AlignmentError, NonFiniteError, OutOfSpaceError: the policy's actions do not fit the action space, or the
             environment's observations their space.
     """
-    require_at_least(1, episodes=episodes, num_envs=num_envs, max_steps=max_steps)
-    require_at_least(0, seed=seed)
+    require_whole(1, episodes=episodes, num_envs=num_envs, max_steps=max_steps)
+    require_whole(0, seed=seed)
     if conditions is not None:
         conditions.require("collect", set(conditions.given()), batch=episodes)
     plans = [EpisodeSeeds.of(seed, index) for index in range(episodes)]

@@ -22,7 +22,7 @@ class Conditions:
         known: (B, T, D) known entries of the trajectory, NaN where unknown.
 
     Raises:
-        ConditionError: an entry is infinite, or NaN in another field than ``known``.
+        ConditionError: a field is no tensor; an entry is infinite, or NaN in another field than ``known``.
     """
 
     start: Tensor | None = None
@@ -34,6 +34,8 @@ class Conditions:
 
     def __post_init__(self) -> None:
         for name, value in self.given().items():
+            if not isinstance(value, Tensor):
+                raise ConditionError(f"The condition '{name}' is a tensor of torch, not a {type(value).__name__}.")
             bad = value.isinf() if name == "known" else ~value.isfinite()
             if bad.any():
                 row = int(bad.nonzero()[0, 0]) if value.ndim else 0

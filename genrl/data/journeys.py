@@ -19,7 +19,7 @@ from genrl.data.environments import make_env
 from genrl.data.episode_seeds import EpisodeSeeds
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.stitch_maze import CROSSING, ENV_ID, GOAL, JITTER, STEPS, StitchMaze
 from genrl.data.waypoint import Grid
 
@@ -220,6 +220,6 @@ def stitching(episodes: int = 1000, detours: float = 0.5, seed: int = 0, *, prog
 
 def _counts(episodes: int, shares: Sequence[float]) -> list[int]:
     """Whole numbers in proportion to ``shares``, rounded so that they add up."""
-    require_at_least(1, episodes=episodes)
+    require_whole(1, episodes=episodes)
     edges = np.round(np.cumsum(shares) * episodes).astype(int)
     return np.diff(edges, prepend=0).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 from genrl.data.errors import ConfigurationError
 
@@ -28,6 +28,18 @@ def require_at_least(lowest: float, **numbers: float | None) -> None:
     for name, number in numbers.items():
         if number is not None and not number >= lowest:
             raise ConfigurationError(f"{name} must be at least {lowest:g}, not {number}.")
+
+
+def require_whole(lowest: int, **numbers: object) -> None:
+    """Refuse numbers that are not whole, or lower; None is not looked at.
+
+    Raises:
+        ConfigurationError: one is, or is no number at all.
+    """
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, Integral):
+            raise ConfigurationError(f"{name} must be a whole number, not {number!r}.")
+    require_at_least(lowest, **numbers)  # type: ignore[arg-type]
 
 
 def require_shares(**numbers: float) -> None:

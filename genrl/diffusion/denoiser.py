@@ -14,7 +14,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from genrl.data.errors import ConfigurationError
 from genrl.diffusion.path import Path, column
+
+HUGE = 1e6
+"""Scales of a network's outputs from which on rounding, in single precision, is as large as the data."""
 
 
 class Scales(NamedTuple):
@@ -188,8 +192,19 @@ class Denoiser(nn.Module):
 def _precondition(
     path: Path, prediction: Prediction, times: tuple[float, ...], batch: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[FixedScales, tuple[Tensor, ...]]:
-    """Scales and (B,) noise levels at given times, computed in float64."""
+    """Scales and (B,) noise levels at given times, computed in float64.
+
+    Raises:
+        ConfigurationError: nothing can be told of the data at a time, for nothing is left of them.
+    """
     t = torch.tensor(times, dtype=torch.float64)
-    skip, out, into = (tuple(scale.tolist()) for scale in prediction.scales(path, t))
+    scales = prediction.scales(path, t)
+    if not all(bool((scale.abs() < HUGE).all()) for scale in scales):
+        raise ConfigurationError(
+            f"{prediction} tells nothing of the data at the first times of a grid from {times[0]:g} on {path}, where"
+            " next to nothing is left of them: begin the grid a little lower, or predict the data (SamplePrediction,"
+            " EDMPrediction)."
+        )
+    skip, out, into = (tuple(scale.tolist()) for scale in scales)
     levels = path.noise_level(t).to(device, dtype)
     return FixedScales(skip, out, into), levels[:, None].expand(-1, batch).unbind()

@@ -24,6 +24,9 @@ from genrl.diffusion.precision import at_precision, require_precision
 from genrl.diffusion.samplers import SAMPLERS
 from genrl.diffusion.spacings import even, spaced
 
+ENDLESS = {"s_churn", "s_tmax"}
+"""Options of solvers that may be infinite."""
+
 
 @dataclass(frozen=True)
 class Sampling(Setting):
@@ -61,7 +64,15 @@ class Sampling(Setting):
         _require_common(self)
         if not self.rho > 0:
             raise ConfigurationError(f"The grid is bent by a rho above 0, not by {self.rho}.")
-        _ = self.grid
+        try:
+            falls = bool((self.grid.diff() < 0).all())
+        except OverflowError:
+            falls = False
+        if not falls:
+            raise ConfigurationError(
+                f"The levels of {self.steps} steps from {self.sigma_max} to {self.sigma_min} and 0, bent by {self.rho},"
+                " do not fall: take a lowest level above 0, and a moderate rho."
+            )
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """Denoise from ``eps`` (B, ...) of unit variance to data (B, ...)."""
@@ -176,8 +187,10 @@ def _require_options(solver: str, options: Mapping[str, Any]) -> None:
     if not isinstance(options, Mapping) or not set(options) <= set(takes):
         raise ConfigurationError(f"The solver {solver!r} takes {', '.join(takes) or 'no options'}, not {options!r}.")
     for name, value in options.items():
-        if not isinstance(value, Real) or math.isnan(value):
-            raise ConfigurationError(f"The option {name} of the solver {solver!r} is a number, not {value!r}.")
+        if not isinstance(value, Real) or not float(value) >= 0 or (value == math.inf and name not in ENDLESS):
+            raise ConfigurationError(
+                f"The option {name} of the solver {solver!r} is a number from 0 on, not {value!r}."
+            )
     order = options.get("order", 1)
     if not isinstance(order, Integral) or int(order) < 1:
         raise ConfigurationError(f"The order of the solver {solver!r} is a whole number of at least 1, not {order!r}.")

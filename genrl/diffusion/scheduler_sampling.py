@@ -14,7 +14,7 @@ from genrl.data.errors import ConfigurationError
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
 from genrl.diffusion.noise import Noise
-from genrl.diffusion.schedulers import made, with_scheduler
+from genrl.diffusion.schedulers import made, require_steps, with_scheduler
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SchedulerSampling(Setting):
     def __post_init__(self) -> None:
         if not isinstance(self.steps, Integral) or self.steps < 1:
             raise ConfigurationError(f"A scheduler takes one step or more, not {self.steps!r}.")
-        made(self.scheduler, self.config)
+        require_steps(made(self.scheduler, self.config), self.steps)
 
     def __call__(self, denoiser: Estimator, eps: Tensor, condition: Any, noise: Noise) -> Tensor:
         """From ``eps`` (B, ...) of unit variance to data (B, ...)."""

@@ -170,6 +170,18 @@ def made(name: str, config: Mapping[str, Any]) -> Any:
         raise ConfigurationError(f"The scheduler {name} cannot be made from {dict(config)}: {error}") from error
 
 
+def require_steps(scheduler: Any, steps: int) -> None:
+    """Refuse a number of steps that ``scheduler`` cannot take.
+
+    Raises:
+        ConfigurationError: it says so itself.
+    """
+    try:
+        _prepared(scheduler, steps, torch.device("cpu"))
+    except (TypeError, ValueError, IndexError) as error:
+        raise ConfigurationError(f"{type(scheduler).__name__} cannot take {steps} steps: {error}") from error
+
+
 def _family(scheduler: Any) -> Family:
     for name, family in FAMILIES.items():
         if isinstance(scheduler, getattr(library, f"{name}Scheduler")):

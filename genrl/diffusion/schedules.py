@@ -1,6 +1,6 @@
 """Noise levels for training: which t a sample is noised to. All draw in float64 and return float32.
 
-All raise ``ConfigurationError`` where their lowest time is not below their highest, or is none.
+All raise ``ConfigurationError`` where their lowest time is not below their highest, or a number is out of range.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genrl.data.errors import ConfigurationError
+from genrl.data.ranges import require_at_least, require_numbers
 from genrl.data.setting import Setting
 
 
@@ -29,6 +30,10 @@ class LogNormal(Setting):
 
     mean: float = -1.2
     std: float = 1.2
+
+    def __post_init__(self) -> None:
+        require_numbers(type(self).__name__, mean=self.mean, std=self.std)
+        require_at_least(0, std=self.std)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) times, float32."""
@@ -54,6 +59,9 @@ class LogLogistic(Setting):
 
     def __post_init__(self) -> None:
         _require_range(self, self.low > 0)
+        require_numbers(type(self).__name__, loc=self.loc, scale=self.scale)
+        if not self.scale > 0:
+            raise ConfigurationError(f"The scale of a LogLogistic is above 0, not {self.scale}.")
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n,) times, float32."""

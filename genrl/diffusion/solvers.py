@@ -16,6 +16,10 @@ from genrl.diffusion.path import Path
 from genrl.diffusion.program import Program, Row
 
 Times = tuple[float, ...]
+
+NOTHING = 1e-9
+"""A share of the data that counts as none: what a path leaves of them by rounding at its noisiest end."""
+
 START = Row(states=(1.0,))
 
 
@@ -36,7 +40,8 @@ def levels(path: Path, times: Times) -> Levels:
     t = torch.tensor(times, dtype=torch.float64)
     if len(t) < 2 or not bool((t.diff() < 0).all()) or times[-1] < 0:
         raise ConfigurationError("A sampler needs a grid of two or more times that fall and stay at or above 0.")
-    found = Levels(path.alpha(t), path.sigma(t), path.scale(t))
+    alpha, scale = (torch.where(level.abs() < NOTHING, 0.0, level) for level in (path.alpha(t), path.scale(t)))
+    found = Levels(alpha, path.sigma(t), scale)
     if not bool(((found.alpha >= 0) & found.sigma.isfinite()).all()):
         raise ConfigurationError(f"The grid from {times[0]:g} to {times[-1]:g} lies outside the times of {path}.")
     return found
@@ -67,7 +72,8 @@ def euler(path: Path, times: Times, eta: float) -> Program:
 def heun(path: Path, times: Times, s_churn: float, s_tmin: float, s_tmax: float, s_noise: float) -> Program:
     """Heun's method: raise the noise, take a step of Euler's, correct it by the slope at its end.
 
-    A step into zero noise is left uncorrected, for the slope there is not defined.
+    A step into zero noise is left uncorrected, for the slope there is not defined; so is one from noise alone where
+    the path is straight in sigma / alpha, which is infinite there.
     """
     calls, rows, pending = [], [], START
     gain = min(s_churn / (len(times) - 1), math.sqrt(2) - 1)
@@ -85,7 +91,7 @@ def heun(path: Path, times: Times, s_churn: float, s_tmin: float, s_tmax: float,
         rows.append(pending)
         calls.append(start)
         [pending] = posterior(step.alpha, step.sigma, 0.0)
-        if step.sigma[1] > 0:
+        if step.sigma[1] > 0 and step.scale[0] > 0:
             rows.append(pending)
             calls.append(end)
             pending = trapezoid(step, pending)
@@ -179,13 +185,16 @@ def lms(path: Path, times: Times, order: int) -> Program:
     """Linear multistep: Adams-Bashforth in tau for the slope (x / c - D) / tau, with unequal steps.
 
     The first steps are of lower order for want of slopes, which limits the whole to second order on an even grid, and a
-    last step into zero noise is of first order.
+    last step into zero noise is of first order. A step from infinite tau is Euler's, and no slope is taken there.
     """
-    _, sigma, scale = levels(path, times)
+    alpha, sigma, scale = levels(path, times)
     tau = (sigma / scale).tolist()
     rows = [START]
     for i in range(len(times) - 1):
-        reach = 1 if tau[i + 1] == 0 else order
+        if math.isinf(tau[i]):
+            rows += posterior(alpha[i : i + 2], sigma[i : i + 2], 0.0)
+            continue
+        reach = 1 if tau[i + 1] == 0 else min(order, i + 1 - math.isinf(tau[0]))
         past = range(i, max(-1, i - reach), -1)
         weights = adams_weights([tau[j] for j in past], tau[i + 1])
         end = float(scale[i + 1])

@@ -20,7 +20,7 @@ from genrl.data.aligned import aligned
 from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError
 from genrl.data.randomness import generator
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.evaluation.fidelity import ROUNDING
 from genrl.evaluation.recorded import elsewhere, named
 from genrl.evaluation.simulators import Simulator
@@ -128,7 +128,7 @@ def dynamics_error(data: Episodes, real: Episodes, seed: int = 0, most: int = MO
             f"The data are of {named(data.card)}, the real ones of {named(real.card)}: errors can be measured by data"
             " of the same environment alone."
         )
-    require_at_least(1, most=most)
+    require_whole(1, most=most)
     simulator = Simulator.of(real.card if real.card.env_spec or real.card.eval_env_spec else data.card)
     scale, reward_scale = _scales(real, simulator)
     chosen = torch.randperm(data.num_transitions, generator=generator(seed, "dynamics error"))[:most].sort().values

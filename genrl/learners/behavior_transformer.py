@@ -14,7 +14,7 @@ from torch import Tensor
 from genrl.data.episodes import Episodes
 from genrl.data.history import HistoryWindows
 from genrl.data.randomness import generator as stream
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_at_least, require_whole
 from genrl.diffusion.noise import Noise
 from genrl.learners.kmeans import kmeans, nearest
 from genrl.learners.sequence import SequenceLearner, masked_mean
@@ -58,7 +58,7 @@ class BehaviorTransformer(SequenceLearner):
         self.goal_discount, self.bins, self.focus, self.offset_weight = goal_discount, bins, focus, offset_weight
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
         self.require_ranges()
-        require_at_least(1, bins=bins)
+        require_whole(1, bins=bins)
         require_at_least(0, focus=focus, offset_weight=offset_weight)
 
     def output_dim(self, action_dim: int) -> int:
@@ -104,7 +104,8 @@ def focal_loss(logits: Tensor, classes: Tensor, focus: float) -> Tensor:
     Source: "Focal Loss for Dense Object Detection" (Lin et al. 2017), https://arxiv.org/abs/1708.02002, equation 4.
     """
     log_p = F.log_softmax(logits, dim=-1).gather(-1, classes[..., None])[..., 0]
-    return -((1 - log_p.exp()) ** focus) * log_p
+    missed = -torch.expm1(log_p)  # 1 - p
+    return -(missed.clamp(min=torch.finfo(log_p.dtype).tiny) ** focus) * log_p  # 0 has no slope for focus below 1
 
 
 def _of(bins: Tensor, offsets: Tensor) -> Tensor:

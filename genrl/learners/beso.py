@@ -76,6 +76,7 @@ class BESO(DenoisingPolicy):
         self.goal_discount, self.goal_dropout, self.element_dropout = goal_discount, goal_dropout, element_dropout
         self.guidance, self.sampling = guidance, sampling
         self.sigma_data, self.levels, self.sigma_min, self.sigma_max = sigma_data, levels, sigma_min, sigma_max
+        self._estimated = sigma_data is None
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
         self.require_ranges()
 
@@ -85,12 +86,19 @@ class BESO(DenoisingPolicy):
         if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
             raise ConfigurationError(f"sigma_data is a standard deviation above 0, not {self.sigma_data}.")
         _ = self.times
+        highest = getattr(self.sampling, "sigma_max", 0.0)
+        if self.levels is None and highest > self.sigma_max:
+            warnings.warn(
+                f"This {type(self).__name__} acts from noise of {highest:g} by default and is trained on none above"
+                f" {self.sigma_max:g}: give sampling a sigma_max of that, or train on more.",
+                stacklevel=3,
+            )
 
     def statistics(self, episodes: Episodes) -> None:
         """Fit the scales and estimate sigma_data, which a checkpoint then holds."""
         super().statistics(episodes)
         estimate = max(float(self.actions(episodes).std(correction=0)), 1e-3)
-        given = self.sigma_data
+        given = None if self._estimated else self.sigma_data
         if given is not None and not 1 / UNFIT < given / estimate < UNFIT:
             warnings.warn(
                 f"sigma_data is given as {given:g}, but the scaled actions have a standard deviation of {estimate:.3g};"

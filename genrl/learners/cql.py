@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_at_least, require_whole
 from genrl.learners.sac import SAC
 from genrl.nets.mlp import MLP
 
@@ -46,7 +46,7 @@ class CQL(SAC):
     ) -> None:
         super().__init__(actor_net, critic_net, discount, polyak, lr, actor_lr, seed)
         require_at_least(0, weight=weight)
-        require_at_least(1, samples=samples)
+        require_whole(1, samples=samples)
         self.weight, self.samples = weight, samples
 
     def next_value(self, batch: Transitions, generator: torch.Generator) -> Tensor:

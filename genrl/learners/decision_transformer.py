@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_at_least, require_whole
 from genrl.data.return_windows import ReturnWindows
 from genrl.learners.return_conditioned import ReturnConditioned
 from genrl.nets.return_transformer import ReturnNet, ReturnTransformer
@@ -47,7 +47,7 @@ class DecisionTransformer(ReturnConditioned):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require_at_least(1, context=context)
+        require_whole(1, context=context)
         require_at_least(0, lr=lr, weight_decay=weight_decay)
         self.net, self.context, self.lr, self.weight_decay, self.seed = net, context, lr, weight_decay, seed
 

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from genrl.data.errors import ConfigurationError
 from genrl.data.history import HistoryWindows
 from genrl.data.policy import Policy
-from genrl.data.ranges import require_shares
+from genrl.data.ranges import require_numbers, require_shares
 from genrl.diffusion.denoiser import Denoiser, Estimator, Prediction
 from genrl.diffusion.guidance import ClassifierFree
 from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.path import Path
+from genrl.diffusion.scheduler_sampling import SchedulerSampling
 from genrl.diffusion.schedules import Schedule
 from genrl.learners.sequence import SequenceLearner
 from genrl.learners.sequence_policy import SequencePolicy
@@ -88,8 +89,9 @@ class DenoisingPolicy(SequenceLearner):
         """Refuse to weigh a goal against none where training has never withheld it.
 
         Raises:
-            ConfigurationError: guidance other than 1 without goal dropout.
+            ConfigurationError: guidance that is no finite number, or other than 1 without goal dropout.
         """
+        require_numbers(type(self).__name__, guidance=guidance)
         if guidance != 1 and self.goal_length and not self.goal_dropout:
             raise ConfigurationError(
                 f"guidance {guidance} weighs a goal against none, which a {type(self).__name__} with goal_dropout 0 has"
@@ -172,12 +174,16 @@ class DenoisingPolicy(SequenceLearner):
             warm: begin each plan from the rest of the last one, in the last ``warm`` (0 to 1) of the steps.
 
         Raises:
-            ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, ``warm`` is no share,
-                or there is guidance and training withheld no goals.
+            ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, ``warm`` is no share
+                or asked of a scheduler, or there is guidance and training withheld no goals.
         """
         self.require_fitted()
         if warm is not None:
             require_shares(warm=warm)
+            if isinstance(sampling or self.sampling, SchedulerSampling):
+                raise ConfigurationError(
+                    "A scheduler begins at noise alone; to begin from a plan, sample with Sampling."
+                )
         self.require_guidable(self.guidance if guidance is None else guidance)
         plan: Callable[..., Tensor] = partial(self.plan, sampling=sampling, guidance=guidance)
         return SequencePolicy(self, plan, execute, together, None if warm is None else partial(plan, level=warm))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genrl.data.episodes import Episodes
 from genrl.data.normalizers import ZScore
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_at_least, require_whole
 from genrl.data.trajectories import Trajectories, TrajectorySampler
 from genrl.learners.action_density import ActionDensity
 from genrl.learners.agent import Agent
@@ -82,7 +82,7 @@ class FutureConditioned(Agent):
         Raises:
             ConfigurationError: no candidate, a horizon without a step, or a negative rate.
         """
-        require_at_least(1, candidates=self.candidates, horizon=self.horizon)
+        require_whole(1, candidates=self.candidates, horizon=self.horizon)
         require_at_least(0, lr=self.lr, weight_decay=self.weight_decay)
 
     def build(self, spec: DataSpec) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from genrl.data.history import HistoryWindows
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_at_least, require_whole
 from genrl.diffusion.noise import Noise
 from genrl.learners.sequence import SequenceLearner, masked_mean
 from genrl.nets.policy_transformer import Observed, PolicyNet, PolicyTransformer
@@ -95,7 +95,7 @@ class LatentPlanPolicy(SequenceLearner):
         self.goal_discount, self.latent, self.beta = goal_discount, latent, beta
         self.lr, self.weight_decay, self.ema_decay, self.seed = lr, weight_decay, ema_decay, seed
         self.require_ranges()
-        require_at_least(1, latent=latent)
+        require_whole(1, latent=latent)
         require_at_least(0, beta=beta)
 
     def output_dim(self, action_dim: int) -> int:

@@ -19,7 +19,7 @@ from genrl.data.goals import GoalLayout
 from genrl.data.history import HistorySampler, HistoryWindows
 from genrl.data.normalizers import MinMax
 from genrl.data.policy import Policy
-from genrl.data.ranges import require_at_least, require_shares
+from genrl.data.ranges import require_at_least, require_shares, require_whole
 from genrl.data.samplers import geometric_future, uniform_future
 from genrl.diffusion.noise import Noise
 from genrl.learners.agent import Agent
@@ -69,8 +69,9 @@ class SequenceLearner(Agent):
         Raises:
             ConfigurationError: one is out of range.
         """
-        require_at_least(1, history=self.history, chunk=self.chunk)
-        require_at_least(0, goal_length=self.goal_length, lr=self.lr, weight_decay=self.weight_decay)
+        require_whole(1, history=self.history, chunk=self.chunk)
+        require_whole(0, goal_length=self.goal_length)
+        require_at_least(0, lr=self.lr, weight_decay=self.weight_decay)
         require_shares(ema_decay=self.ema_decay)
 
     @abstractmethod

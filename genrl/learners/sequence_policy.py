@@ -18,6 +18,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import MinMax
+from genrl.data.ranges import require_whole
 from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
 from genrl.diffusion.noise import Noise
 from genrl.learners.given_goals import checked, require_finite
@@ -78,10 +79,10 @@ class SequencePolicy:
         warm: Callable[[Observed, Tensor, Noise, Tensor], Tensor] | None = None,
     ) -> None:
         execute = learner.chunk if execute is None else execute
-        if not 1 <= execute <= learner.chunk or together < 1:
+        require_whole(1, execute=execute, together=together)
+        if execute > learner.chunk:
             raise ConfigurationError(
-                f"Of a chunk of {learner.chunk} actions 1 to {learner.chunk} can be executed, not {execute}; and at "
-                f"least 1 environment is planned for together, not {together}."
+                f"Of a chunk of {learner.chunk} actions 1 to {learner.chunk} can be executed, not {execute}."
             )
         self.learner, self.plan, self.execute, self.together, self.warm = learner, plan, execute, together, warm
         self._rounds = not all(codec.dtype.is_floating_point for codec in learner.codec.codecs)
@@ -120,6 +121,8 @@ class SequencePolicy:
         if len(self._fresh) != count:
             raise ConfigurationError(f"This policy remembers: reset it for {count} environments before it acts.")
         learner.observer.require_finite_state(leaves)
+        if conditions is not None:
+            conditions.require(type(learner).__name__, {"goal"} if learner.goal_length else set(), count)
         chosen = self.respond(learner.observer.state(leaves), lambda: self._goals(leaves, conditions, count))
         actions = learner.codec.decode(learner.scale.denormalize(chosen))
         return unflatten(spec.action_space, {path: leaf.cpu().numpy() for path, leaf in actions.items()})
@@ -194,7 +197,6 @@ class SequencePolicy:
             goal: Any = conditions.goal
             known = conditions is self._wish and len(self._wished) == count and torch.equal(goal, self._goal)
             if not known:  # looked at once, however often given
-                conditions.require(type(learner).__name__, {"goal"} if learner.goal_length else set(), count)
                 goals = checked(goal, columns, count, learner.goal_length)
                 self._wish, self._goal = conditions, goal.clone()
                 self._wished = columns.normalize(goals.to(learner.device))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genrl.data.batch import Transitions
 from genrl.data.episodes import Episodes
-from genrl.data.ranges import require_at_least, require_shares
+from genrl.data.ranges import require_at_least, require_shares, require_whole
 from genrl.data.samplers import TransitionSampler
 from genrl.data.spaces import Leaves
 from genrl.learners.actions import BoundedActions
@@ -64,7 +64,7 @@ class TD3BC(Learner):
         super().__init__()
         require_shares(discount=discount, polyak=polyak)
         require_at_least(0, alpha=alpha, policy_noise=policy_noise, noise_clip=noise_clip, lr=lr)
-        require_at_least(1, policy_delay=policy_delay)
+        require_whole(1, policy_delay=policy_delay)
         self.actor_net, self.critic_net = actor_net, critic_net
         self.alpha, self.discount, self.polyak = alpha, discount, polyak
         self.policy_noise, self.noise_clip, self.policy_delay = policy_noise, noise_clip, policy_delay

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genrl.data.conditions import Conditions
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.methods.imagined_play import seeds_of
 from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import require_kind
@@ -76,7 +76,7 @@ class ImaginedFutures(ModelRollouts):
         super().__init__()
         self.adopt(world_model, policy, horizon, disagreement)
         require_kind(policy, ("latent", "tell"), type(self).__name__, "a learner of latent futures, such as DoC")
-        require_at_least(1, candidates=candidates)
+        require_whole(1, candidates=candidates)
         self.candidates, self.stochastic = candidates, stochastic
 
     def acting(self, goals: Tensor, conditions: Conditions) -> Following:

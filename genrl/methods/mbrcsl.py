@@ -22,7 +22,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError, NothingAcceptedError
 from genrl.data.randomness import generator
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.spaces import require_same_spaces
 from genrl.diffusion.noise import BlockNoise
 from genrl.dynamics.rollout import Rollout, rollout
@@ -81,7 +81,7 @@ class MBRCSL(ImaginedPlay):
         self.horizon = horizon  # type: ignore[assignment]
         if not 0 <= quantile <= 1:
             raise ConfigurationError(f"quantile is a share of the episodes, from 0 to 1, not {quantile}.")
-        require_at_least(1, tries=tries, wave=wave)
+        require_whole(1, tries=tries, wave=wave)
         if slack < 0:
             raise ConfigurationError(f"slack is a share of the data's range, 0 or more, not {slack}.")
         self.data, self.quantile, self.margin, self.tries = data, quantile, margin, tries

@@ -11,7 +11,7 @@ from typing import ClassVar
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.spaces import require_same_spaces
 from genrl.training.spec import DataSpec
 from genrl.training.stored import Stored
@@ -31,7 +31,7 @@ class Block:
         Raises:
             ConfigurationError: a batch size below one.
         """
-        require_at_least(1, batch_size=batch_size)
+        require_whole(1, batch_size=batch_size)
         size = batch_size or self.size
         return (slice(first, min(first + size, self.size)) for first in range(0, self.size, size))
 

@@ -23,7 +23,7 @@ from genrl.data.environments import env_spec_json, make_env
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConditionError, ConfigurationError, EmptyDatasetError
 from genrl.data.randomness import generator
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.setting import Setting
 from genrl.gflownets.walks import Walks
 from genrl.methods.columns import EpisodeColumns
@@ -73,7 +73,7 @@ class Clusters:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(1, count=self.count)
+        require_whole(1, count=self.count)
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See ``Codebook``."""

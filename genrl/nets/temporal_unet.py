@@ -15,6 +15,14 @@ from torch import Tensor, nn
 from genrl.nets.embedding import Context
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that also takes groups of a single value, which torch refuses as if in training always."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) to (B, C, T)."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 class TemporalBlock(nn.Module):
     """Two convolutions around a skip; the context scales and shifts what lies between them.
 
@@ -23,10 +31,10 @@ class TemporalBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, context: int, kernel: int, groups: int) -> None:
         super().__init__()
-        self.norm_in = nn.GroupNorm(groups, in_channels)
+        self.norm_in = GroupNorm(groups, in_channels)
         self.conv_in = nn.Conv1d(in_channels, out_channels, kernel, padding="same")
         self.film = nn.Linear(context, 2 * out_channels)
-        self.norm_out = nn.GroupNorm(groups, out_channels)
+        self.norm_out = GroupNorm(groups, out_channels)
         self.conv_out = nn.Conv1d(out_channels, out_channels, kernel, padding="same")
         self.skip = nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         for parameter in self.conv_out.parameters():
@@ -78,7 +86,7 @@ class TemporalUNet(nn.Module):
             block(2 * c, d) for c, d in zip(levels[::-1], [*levels[-2::-1], levels[0]], strict=True)
         )
         self.grow = nn.ModuleList(nn.ConvTranspose1d(c, c, 4, stride=2, padding=1) for c in levels[-2::-1])
-        self.norm = nn.GroupNorm(groups, levels[0])
+        self.norm = GroupNorm(groups, levels[0])
         self.head = nn.Conv1d(levels[0], dim, 1)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)

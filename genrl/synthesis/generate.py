@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
 from genrl.data.errors import ConfigurationError
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.methods.method import Block, Method, require_method
 from genrl.synthesis.relabel import Rewards
 from genrl.training.spec import DataSpec
@@ -40,9 +40,9 @@ class Plan:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        require_at_least(1, episodes=self.episodes, length=self.length)
-        require_at_least(1, block_size=self.block_size, batch_size=self.batch_size)
-        require_at_least(0, seed=self.seed)
+        require_whole(1, episodes=self.episodes, length=self.length)
+        require_whole(1, block_size=self.block_size, batch_size=self.batch_size)
+        require_whole(0, seed=self.seed)
         if self.conditions is not None:
             self.conditions.require("synthesis", set(self.conditions.given()), self.episodes)
 

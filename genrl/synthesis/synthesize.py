@@ -18,7 +18,7 @@ from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import DatasetExistsError
 from genrl.data.locate import datasets_root, exists
 from genrl.data.manifest import FILE_NAME, sha256
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.store import save
 from genrl.methods.method import Method
 from genrl.synthesis.forecast import forecast
@@ -55,7 +55,7 @@ def synthesize(
         ConfigurationError: the method was never fitted, or there is not even one process.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
     """
-    require_at_least(1, processes=processes)
+    require_whole(1, processes=processes)
     spec = fitted_spec(method)
     if exists(dataset_id, root) and not overwrite:
         raise DatasetExistsError(

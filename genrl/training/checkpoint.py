@@ -39,7 +39,7 @@ def save(module: Stored, path: str | Path) -> Path:
     """Write a module that was fitted, for ``load``; resuming a fit takes a Trainer's own checkpoint instead.
 
     Raises:
-        CheckpointError: it was never fitted.
+        CheckpointError: it was never fitted, or the file cannot be written.
         ConfigurationError: an argument of it cannot be stored.
     """
     if module.spec is None:
@@ -48,8 +48,12 @@ def save(module: Stored, path: str | Path) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    torch.save(checkpoint, temporary)
-    temporary.replace(path)
+    try:
+        torch.save(checkpoint, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error}): name a file in a folder with room.") from error
     return path
 
 

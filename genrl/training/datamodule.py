@@ -11,7 +11,7 @@ import lightning as L
 
 from genrl.data.episodes import Episodes, concatenate, split
 from genrl.data.errors import ConfigurationError, EmptyDatasetError
-from genrl.data.ranges import require_at_least
+from genrl.data.ranges import require_whole
 from genrl.data.spaces import require_same_spaces
 from genrl.data.store import load
 from genrl.training.batches import ChangesBatches, ChangingBatches, FixedBatches, RandomBatches, fit_for_shares, shares
@@ -55,8 +55,8 @@ class EpisodesData(L.LightningDataModule):
                 f"weights {weights} must hold one number, finite and not negative, for each of the {len(self.sources)}"
                 " data sets, and not 0 for all of them."
             )
-        require_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
-        require_at_least(0, val_batches=val_batches)
+        require_whole(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
+        require_whole(0, val_batches=val_batches, seed=seed)
         if not 0 <= val_fraction < 1:
             raise ConfigurationError(
                 f"val_fraction is the share of held-out episodes, from 0 to below 1, not {val_fraction}."

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from genrl.data.episodes import Episodes
 from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
+from genrl.data.ranges import require_whole
 from genrl.training.best import BestWeights
 from genrl.training.checkpoint import require_resumable
 from genrl.training.datamodule import EpisodesData
@@ -77,7 +78,8 @@ def fit(
 
     Args:
         data: Episodes, a Minari id, or a list of these, mixed by ``weights``.
-        val_every: batches between two looks at the held-out episodes; ten times a fit by default.
+        val_every: batches between two looks at the held-out episodes, or about so many where that divides ``steps``
+            evenly; ten looks by default.
         ckpt_path: go on from this checkpoint, which the same fit wrote.
         patience: stop after so many looks without a lower loss, and end with the weights of the lowest; None for no.
         seed: of split and batches; the module's own by default.
@@ -92,8 +94,8 @@ def fit(
     """
     if not isinstance(module, Trainable):
         raise ConfigurationError(f"A {type(module).__name__} has nothing to fit; where it is made of parts, fit these.")
-    if steps < 1:
-        raise ConfigurationError(f"A fit takes at least one step, not {steps}.")
+    require_whole(1, steps=steps, val_every=val_every)
+    require_whole(0, patience=patience, seed=seed)
     # epochs bound the fit, not optimiser steps: a learner with several optimisers takes several steps for a batch
     epochs = max(round(steps / val_every), 1) if val_every else min(10, steps)
     per_epoch = -(-steps // epochs)

@@ -23,6 +23,9 @@ from genrl.training.batches import Sampler
 from genrl.training.spec import DataSpec
 from genrl.training.stored import Stored, class_path, in_full, read_header
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+"""Those in which weights and data stay as they are."""
+
 
 class Trainable(Stored, L.LightningModule):
     """A Lightning module that is built from the data it is fitted to; see ``Stored`` for what its arguments may be."""
@@ -79,8 +82,13 @@ class Trainable(Stored, L.LightningModule):
 
         Lightning calls it with the accelerator as torch's default device; episodes, and statistics of them, are at
         home on the CPU, and Lightning moves the module when it is built.
+
+        Raises:
+            ConfigurationError: a precision in which the weights themselves would be of another kind.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if (precision := self.trainer.precision) not in PRECISIONS:
+            raise ConfigurationError(f"The Trainer's precision is one of {', '.join(PRECISIONS)}, not {precision}.")
         with torch.device("cpu"):
             if self.spec is None:
                 self._begin(data.train_episodes, data.train_parts)

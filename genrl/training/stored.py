@@ -134,6 +134,12 @@ def class_path(target: type) -> str:
     return f"{target.__module__}.{target.__qualname__}"
 
 
+def _found_again(target: type) -> str:
+    if "<locals>" in target.__qualname__:
+        raise TypeError(f"{target.__qualname__}, a class made inside a function,")
+    return class_path(target)
+
+
 def to_primitive(value: Any) -> Any:
     """An argument as numbers, words, lists and dictionaries of these.
 
@@ -150,12 +156,12 @@ def to_primitive(value: Any) -> Any:
             raise TypeError(value)
         target = parts[0]
         arguments = {name: to_primitive(part) for name, part in value.keywords.items()}
-        return {"class_path": class_path(target), "init_args": arguments}
+        return {"class_path": _found_again(target), "init_args": arguments}
     if inspect.isclass(value):
-        return {"class_path": class_path(value), "init_args": {}}
+        return {"class_path": _found_again(value), "init_args": {}}
     if isinstance(value, Setting):
         arguments = {f.name: to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
-        return {"class_path": class_path(type(value)), "init_args": arguments}
+        return {"class_path": _found_again(type(value)), "init_args": arguments}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (list, tuple)):

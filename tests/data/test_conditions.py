@@ -1,5 +1,6 @@
 """Wishes that cannot be meant are refused where they are made."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,3 +34,8 @@ def test_one_number_is_no_batch():
     wish = Conditions(returns=torch.tensor(90.0))
     with pytest.raises(ConditionError, match="'returns' has no rows for a batch of 2"):
         wish.require("RvS", {"returns"}, 2)
+
+
+def test_an_array_is_no_tensor():
+    with pytest.raises(ConditionError, match="'goal' is a tensor of torch, not a ndarray"):
+        Conditions(goal=np.zeros((2, 2)))

@@ -166,6 +166,11 @@ def test_what_no_scheduler_does_is_refused_by_name():
         (lambda: SchedulerSampling("EDMEuler", 0), "one step or more, not 0"),
         (lambda: SchedulerSampling("EDMEuler", config={"rhu": 7}), "The scheduler EDMEuler takes sigma_min, .* not"),
         (lambda: SchedulerSampling("UniPCMultistep", config={"solver_type": "odd"}), "cannot be made from"),
+        (lambda: SchedulerSampling("DDIM", 2000), "DDIMScheduler cannot take 2000 steps"),
+        (
+            lambda: SchedulerSampling("UniPCMultistep", config={"use_flow_sigmas": True, "use_dynamic_shifting": True}),
+            "mu",
+        ),
         (lambda: SchedulerSampling("DDPM")(denoiser, eps, None, None), "takes schedulers that draw none"),
         (lambda: SchedulerSampling("EDMEuler").again(denoiser, eps, 0.5, eps, None, None), "begins at noise alone"),
         (lambda: SchedulerSampling("EDMEuler").moment(1.0), "Guidance goes by the place on a grid"),

@@ -12,6 +12,7 @@ from genrl.data.errors import ConfigurationError
 from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.sampling import FlowSampling, Sampling
+from genrl.diffusion.scheduler_sampling import SchedulerSampling
 from genrl.diffusion.spacings import SPACINGS
 from genrl.learners.beso import BESO
 from genrl.learners.flow_policy import FlowPolicy
@@ -135,6 +136,15 @@ def test_sigma_data_is_estimated_and_a_given_one_that_does_not_fit_is_told():
     assert learner.model.prediction == EDMPrediction(learner.sigma_data)
     with pytest.warns(UserWarning, match="sigma_data is given as 0.1"):
         BESO(net=NET, sigma_data=0.1).prepare(walks)
+    learner.prepare(two_ways(5))  # anew, of other data
+    fresh = BESO(net=NET)
+    fresh.prepare(two_ways(5))
+    assert learner.sigma_data == fresh.sigma_data
+
+
+def test_noise_that_it_was_never_trained_on_is_told():
+    with pytest.warns(UserWarning, match="from noise of 1 by default and is trained on none above 0.05"):
+        BESO(net=NET, sigma_max=0.05)
 
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
@@ -147,6 +157,9 @@ def test_guidance_without_goal_dropout_is_refused(make):
     learner.policy()
     with pytest.raises(ConfigurationError, match="guidance 0"):
         learner.policy(guidance=0.0)
+    for weight in (np.nan, np.inf):
+        with pytest.raises(ConfigurationError, match="is a finite number, not"):
+            learner.policy(guidance=weight)
 
 
 @pytest.mark.parametrize(("whole", "part", "expected"), [(0.3, 0.0, 0.3), (0.0, 0.2, 0.2)])
@@ -162,6 +175,8 @@ def test_goals_are_withheld_as_often_as_asked(whole, part, expected):
 def test_a_warm_start_takes_a_share_of_the_steps(fitted, warm):
     with pytest.raises(ConfigurationError, match="warm must be from 0 to 1"):
         fitted.policy(warm=warm)
+    with pytest.raises(ConfigurationError, match="to begin from a plan, sample with Sampling"):
+        fitted.policy(warm=0.5, sampling=SchedulerSampling("EDMEuler"))
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def test_bad_goals_are_refused_by_name(fitted, seen, goal, complaint):
         policy.act(seen[0], Conditions(goal=goal))
 
 
+def test_a_wish_is_looked_at_between_plans_as_well(fitted, seen):
+    policy = begin(fitted.policy(execute=2), list(range(COUNT)))
+    policy.act(seen[0])
+    with pytest.raises(ConditionError, match="does not understand the condition 'returns'"):
+        policy.act(seen[1], Conditions(returns=torch.zeros(COUNT)))
+
+
 def test_a_wish_is_looked_at_again_for_another_number_of_environments(fitted, seen):
     policy, wish = fitted.policy(), Conditions(goal=torch.zeros(COUNT, 2))
     begin(policy, list(range(COUNT))).act(seen[0], wish)

@@ -29,3 +29,13 @@ def test_the_numbers_a_goal_is_made_of_do_not_matter(dtype):
 def test_a_bound_is_inside_however_it_is_rounded(of, dtype):
     for bound in (-0.9, 0.7):
         assert goal_in(-0.9, 0.7, bound, dtype, of) == [[[pytest.approx(bound)]]]
+
+
+def test_a_category_is_one_of_its_columns():
+    columns = Columns(gym.spaces.Discrete(3), [""])
+    assert checked(torch.tensor([[0.0, 1.0, 0.0]]), columns, 1, 1).tolist() == [[[0.0, 1.0, 0.0]]]
+    for goal in ([0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [7.3, 7.3, 7.3]):
+        with pytest.raises(ConditionError, match="categories as columns of 0 and 1"):
+            checked(torch.tensor([goal]), columns, 1, 1)
+    with pytest.raises(ConditionError, match="outside the observation space"):
+        checked(torch.tensor([[0.0, 0.5]]), Columns(gym.spaces.MultiBinary(2), [""]), 1, 1)

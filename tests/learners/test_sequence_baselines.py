@@ -136,3 +136,10 @@ def test_focal_loss_without_focus_is_cross_entropy():
     torch.testing.assert_close(loss, F.cross_entropy(logits, classes, reduction="none"))
     (gradient,) = torch.autograd.grad(loss.sum(), logits)
     assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("focus", [0.5, 1.0, 2.0])
+def test_a_class_that_is_certain_has_a_focal_gradient(focus):
+    logits = torch.tensor([30.0, 0.0, 0.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(focal_loss(logits, torch.tensor(0), focus), logits)
+    assert gradient.isfinite().all()

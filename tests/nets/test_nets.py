@@ -188,3 +188,10 @@ def test_a_network_can_learn_to_denoise_one_sample(name):
             error.backward()
             optimizer.step()
     assert error < 0.25 * sample.square().mean()
+
+
+def test_a_short_row_by_itself_is_denoised():
+    """Group normalisation of single values: torch refuses them in evaluation, too."""
+    net = seeded(lambda dim, condition_dim: TemporalUNet(dim, condition_dim, width=8, groups=8), 3, 0).eval()
+    rows, times = torch.randn(3, 1, 3), torch.ones(3)
+    torch.testing.assert_close(net(rows[:1], times[:1], None), net(rows, times, None)[:1])

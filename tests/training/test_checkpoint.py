@@ -238,6 +238,21 @@ def test_a_function_as_network_cannot_be_stored():
             TrajectoryDiffusion(net).configuration()
 
 
+def test_a_class_made_inside_a_function_cannot_be_stored():
+    class Local(WindowMLP):
+        pass
+
+    for net in (Local, partial(Local, width=3)):
+        with pytest.raises(ConfigurationError, match=r"Local, a class made inside a function, among the arguments"):
+            TrajectoryDiffusion(net).configuration()
+
+
+def test_a_folder_is_no_file_to_save_to(stored, tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save(stored[0], tmp_path)
+    assert not list(tmp_path.parent.glob("*.partial"))
+
+
 def test_the_initial_weights_depend_on_the_seed_alone():
     one, other, third = (METHODS["trajectory-unet"]() for _ in range(3))
     third.seed = 1

@@ -41,3 +41,9 @@ def test_refused_where_gradients_are_scaled():
     half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
     with pytest.raises(ConfigurationError, match=r"TrajectoryDiffusion cannot clip .* bf16-mixed"):
         norms(plugins=[half], gradient_clip_val=LIMIT)
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_weights_of_another_kind_are_refused(precision):
+    with pytest.raises(ConfigurationError, match=f"one of 32-true, bf16-mixed, 16-mixed, not {precision}"):
+        norms(precision=precision)
