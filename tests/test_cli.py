@@ -23,9 +23,9 @@ from genrl.cli import COMMANDS, explained, main
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
 from genrl.learners.agent import Agent
+from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Method
 from genrl.methods.tokens import Bins, Tokens
-from genrl.methods.world_model import WorldModel
 from genrl.training.checkpoint import load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -141,7 +141,7 @@ def test_every_shipped_configuration_fits(config: Path, root, models, tmp_path):
         if hasattr(module, "sampling"):
             module.sampling = type(module.sampling)(steps=2)
         assert len(module.synthesize(Block(seed=0, index=0, size=2))) == 2
-    elif not isinstance(module, WorldModel):
+    elif not isinstance(module, LearnedWorld):
         assert isinstance(module, Agent)
         assert module.policy() is not None
 
@@ -397,7 +397,7 @@ def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path)
         (["collect", "--env", "Hopper-v5", "--policy", "random", "--episode", "1", "--out", "a-v0"], "--episode"),
         (["evaluate", "--policy", "random"], "name one with --env"),
         (["evaluate", "--policy", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
-        (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "A GCBC makes no data by itself"),
+        (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "A TD3BC makes no data"),
         (["synthesize", *LED, "--guide", "{method}"], "The guide must be a learner"),
         (["synthesize", *LED, "--guide", "{learner}", "--critic", "{learner}"], "cannot be led by guide and critic"),
         (["synthesize", *LED, "--guidance-scale", "2"], "give --guide or --critic"),

@@ -25,6 +25,8 @@ class LeafCodec(nn.Module, ABC):
     """One leaf: values (..., *shape) of native dtype <-> columns (..., dim) of float32."""
 
     dim: int
+    free = False
+    """Whether any number in a column is a value of the leaf."""
 
     def __init__(self, space: gym.Space) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class BoxCodec(LeafCodec):
             if not self.dtype.is_floating_point:
                 bound = np.minimum(bound, np.iinfo(np.int64).max).astype(np.int64)  # which not all of uint64 fits
             self.register_buffer(name, torch.from_numpy(bound).reshape(-1))
+        self.free = self.dtype in (torch.float32, torch.float64) and bool((self.low.isinf() & self.high.isinf()).all())
 
     def encode(self, values: Tensor) -> Tensor:
         """(..., *shape) to (..., dim) float32."""
@@ -225,6 +228,11 @@ class SpaceCodec(nn.Module):
             raise AlignmentError(f"Rows to decode have {self.dim} columns, not {x.shape[-1]}.")
         x = x.to(self._place.device)
         return {path: codec.decode(x[..., self.sections[path]]) for path, codec in self._leaves()}
+
+    @property
+    def free(self) -> bool:
+        """Whether any rows (..., D) are in the space as they are."""
+        return all(codec.free for _, codec in self._leaves())
 
     def native(self, x: Tensor) -> Tensor:
         """Rows (..., D) as the columns of a codec that does not squash, (..., D) float32; differentiable."""

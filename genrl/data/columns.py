@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError
 from genrl.data.spaces import Leaves, leaf_spaces
 
+CHOICES = (gym.spaces.Discrete, gym.spaces.MultiDiscrete)
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -25,11 +26,13 @@ class Columns:
     Attributes:
         names: D names such as ``observation[3]``, ``action[0]``, ``action=2`` (a category) and ``reward``; a leaf of a
             name that is taken by another is told by its group too, ``observation/action[0]``.
+        choices: D, whether a column is one of several categories.
         rows: (N, D) float32.
         left_out: paths of image leaves that no column stands for.
     """
 
     names: list[str]
+    choices: list[bool]
     rows: Tensor
     left_out: list[str]
 
@@ -37,13 +40,9 @@ class Columns:
     def variables(self) -> dict[str, slice]:
         """Name -> its columns: one for a number, one a category for a choice (``action=0``, ``action=1``, ...)."""
         found: dict[str, slice] = {}
-        for d, name in enumerate(self.names):
-            variable = re.sub(r"=-?\d+$", "", name)
-            begun = found.get(variable, slice(d, d))
-            if begun.stop == d:
-                found[variable] = slice(begun.start, d + 1)
-            else:  # another leaf, whose own name is like that of a category
-                found[name] = slice(d, d + 1)
+        for d, (name, choice) in enumerate(zip(self.names, self.choices, strict=True)):
+            variable = name.rpartition("=")[0] if choice else name
+            found[variable] = slice(found[variable].start if variable in found else d, d + 1)
         return found
 
     def drawn(self, most: int, seed: int = 0) -> Tensor:
@@ -58,7 +57,8 @@ class Columns:
         states = cls.of_observations(episodes)
         actions = cls._of_leaves(episodes.action_space, episodes.actions, _leaf_names(episodes)["action"])
         rows = torch.cat([states.rows[episodes.observation_rows], actions.rows, episodes.rewards.float()[:, None]], -1)
-        return cls([*states.names, *actions.names, "reward"], rows, [*states.left_out, *actions.left_out])
+        choices = [*states.choices, *actions.choices, False]
+        return cls([*states.names, *actions.names, "reward"], choices, rows, [*states.left_out, *actions.left_out])
 
     @classmethod
     def of_observations(cls, episodes: Episodes) -> Columns:
@@ -73,8 +73,9 @@ class Columns:
         kept = [path for path in spaces if path not in images]
         rows = next(iter(leaves.values())).shape[0]
         table = SpaceCodec(space, kept).encode(leaves).float() if kept else torch.zeros(rows, 0)
-        entries = [entry for path in kept for entry in _names(spaces[path], names[path])]
-        return cls(entries, table, [names[path] for path in images])
+        entries = {path: _names(spaces[path], names[path]) for path in kept}
+        choices = [isinstance(spaces[path], CHOICES) for path in kept for _ in entries[path]]
+        return cls([name for path in kept for name in entries[path]], choices, table, [names[path] for path in images])
 
 
 def comparable(real: Episodes, synthetic: Episodes) -> tuple[Columns, Columns]:

@@ -8,6 +8,7 @@ distribution that honest new data would show; synthetic windows are held against
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,13 +59,27 @@ class Copying:
 
     @property
     def close(self) -> float:
-        """Share of synthetic windows with d below the 5th percentile of the held-out d: fresh real data give 0.05."""
-        return float((self.synthetic < np.percentile(self.held_out, CLOSE_PERCENTILE)).mean())
+        """Share of synthetic windows with d below the 5th percentile of the held-out d: fresh real data give 0.05.
+
+        Where many held-out windows are at that percentile, as they are where states are few, of the synthetic ones
+        there as large a part counts as does of the held-out ones.
+        """
+        level, share = np.percentile(self.held_out, CLOSE_PERCENTILE), CLOSE_PERCENTILE / 100
+        (below, at), (known_below, known_at) = (
+            ((d < level).mean(), (d == level).mean()) for d in (self.synthetic, self.held_out)
+        )
+        return float(below + at * max(share - known_below, 0.0) / known_at if known_at else below)
+
+    @property
+    def repeats(self) -> float:
+        """Share of synthetic windows that are training windows (d = 0), less that of held-out ones."""
+        return float((self.synthetic == 0).mean() - (self.held_out == 0).mean())
 
     @property
     def ratio(self) -> float:
-        """Median synthetic d over median held-out d: fresh real data give 1, copies 0."""
-        return float(np.median(self.synthetic) / max(float(np.median(self.held_out)), 1e-12))
+        """Median synthetic d over median held-out d: fresh real data give 1, copies 0; NaN where the latter is 0."""
+        known = float(np.median(self.held_out))
+        return float(np.median(self.synthetic)) / known if known else math.nan
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """What to show of it: (quantity, value)."""
@@ -73,7 +88,14 @@ class Copying:
         yield "median distance over the held-out one (fresh data: 1)", f"{self.ratio:.3f}"
 
     def excess(self) -> str | None:
-        """A sentence if over half of the synthetic windows are nearer than 95 % of held-out ones, else None."""
+        """A sentence if over half of the synthetic windows are nearer than held-out ones should be, else None."""
+        if self.repeats > EXCESSIVE:
+            made, known = (100 * float((d == 0).mean()) for d in (self.synthetic, self.held_out))
+            return (
+                f"{made:.0f} % of the synthetic windows of {self.horizon} steps are training windows, and {known:.0f} %"
+                " of held-out real ones: the model repeats its data. Train for fewer steps, use a smaller network or"
+                " more data."
+            )
         if self.close <= EXCESSIVE:
             return None
         return (
@@ -159,7 +181,7 @@ def nearest_distances(queries: Tensor, known: Iterable[Tensor], chunk: int = 256
     """(n,) root-mean-square distance of each of ``queries`` (n, K) to the nearest row of all parts of ``known`` (m, K).
 
     In each part the nearest row is found by matrix products; its distance is then computed exactly, so that a copy
-    has distance 0.
+    has distance 0, unless another row is so near that rounding takes that one.
     """
     best = torch.full((queries.shape[0],), torch.inf)
     for part in known:

@@ -133,7 +133,13 @@ class Episodes:
         """
         index = torch.as_tensor(index)
         index = index.nonzero().squeeze(-1) if index.dtype == torch.bool else index.to(torch.int64)
-        lengths = self.lengths[index]
+        return self._taken(index, self.lengths[index])
+
+    def cut(self, lengths: Tensor) -> Episodes:
+        """The first ``lengths`` (E,) transitions of each episode; flags and infos are as they were there."""
+        return self._taken(torch.arange(len(self)), lengths)
+
+    def _taken(self, index: Tensor, lengths: Tensor) -> Episodes:
         transitions = ranges(self.transition_starts[index], lengths)
         observations = ranges(self.observation_starts[index], lengths + 1)
 

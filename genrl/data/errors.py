@@ -65,6 +65,10 @@ class DivergenceError(GenrlError):
     """A fit led to weights that are no numbers."""
 
 
+class WorkerError(GenrlError):
+    """A process that worked for this one died."""
+
+
 class NothingAcceptedError(GenrlError):
     """Not one of the candidates was good enough; the message says how near the best came."""
 

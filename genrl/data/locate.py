@@ -56,8 +56,8 @@ def existing_path(dataset_id: str, root: str | Path | None = None) -> Path:
     raise DatasetMissingError(
         f"No data set '{dataset_id}' in {datasets_root(root)}"
         + (f" (there is {', '.join(others)})" if others else "")
-        + f"; download it with load('{dataset_id}', download=True) or `minari download {dataset_id}`, "
-        "or point MINARI_DATASETS_PATH to where it is."
+        + f"; download it with genrl.load_dataset('{dataset_id}', download=True) or `minari download {dataset_id}`,"
+        " or say where it is (root, --root, or MINARI_DATASETS_PATH)."
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from genrl.data.columns import Columns
 from genrl.data.episodes import Episodes
@@ -37,7 +38,7 @@ def plane_of(episodes: Episodes, in_maze: bool = False) -> Plane:
     Raises:
         UnsupportedSpaceError: the observations are images alone.
     """
-    if ACHIEVED in episodes.observations:
+    if ACHIEVED in episodes.observations and episodes.observations[ACHIEVED][0].numel() >= 2:
         return Positions()
     if in_maze and "" in episodes.observations:
         return Positions("")
@@ -70,7 +71,10 @@ class OverTime:
     def project(self, episodes: Episodes) -> np.ndarray:
         """(N + E, 2) step and value."""
         columns = Columns.of_observations(episodes)
-        values = columns.rows[:, 0] if columns.rows.shape[1] == 1 else columns.rows.argmax(-1)
+        if not columns.choices[0]:
+            values = columns.rows[:, 0]
+        else:  # a category, by its own number
+            values = torch.tensor([int(name.rpartition("=")[2]) for name in columns.names])[columns.rows.argmax(-1)]
         steps = np.concatenate([np.arange(length + 1) for length in episodes.lengths.tolist()])
         return np.stack([steps, values.double().numpy()], -1)
 

@@ -22,7 +22,7 @@ from genrl.data.copying import CLOSE_PERCENTILE, Copying
 from genrl.data.episodes import Episodes
 from genrl.evaluation.fidelity import MAX_ROWS, Fidelity, scaled_wasserstein, total_variation
 from genrl.evaluation.mazes import Maze
-from genrl.evaluation.planes import DESIRED, Plane, plane_of
+from genrl.evaluation.planes import DESIRED, Plane, Positions, plane_of
 from genrl.evaluation.style import (
     FAINT,
     INK,
@@ -76,7 +76,7 @@ def trajectories(data: Mapping[str, Episodes], maze: Maze | None = None, most: i
     if maze is None:
         _share_limits(panels)
     marks = [MARKS["start"] | {"color": "white", "markeredgecolor": INK}, MARKS["end"] | {"color": INK}]
-    marks += [MARKS["goal"]] if DESIRED in first.observations else []
+    marks += [MARKS["goal"]] if _has_goals(first, plane) else []
     legend_below(picture, [Line2D([], [], linestyle="", **mark) for mark in marks])
     return picture
 
@@ -88,12 +88,16 @@ def _paths(axes: Axes, episodes: Episodes, plane: Plane, colour: str) -> None:
     alpha = float(np.clip(12 / len(episodes), 0.25, 0.9))
     lines = [points[start : end + 1] for start, end in zip(starts, ends, strict=True)]
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=1.1, alpha=alpha))
-    if DESIRED in episodes.observations:
+    if _has_goals(episodes, plane):
         goals = episodes.observations[DESIRED][ends, :2].numpy()
         axes.plot(*goals.T, linestyle="", **MARKS["goal"])
     axes.plot(*points[starts].T, linestyle="", color="white", markeredgecolor=colour, **MARKS["start"])
     axes.plot(*points[ends].T, linestyle="", color=colour, **MARKS["end"])
     axes.autoscale_view()
+
+
+def _has_goals(episodes: Episodes, plane: Plane) -> bool:
+    return DESIRED in episodes.observations and isinstance(plane, Positions)
 
 
 def _share_limits(panels: Sequence[Axes]) -> None:
@@ -117,7 +121,7 @@ def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> P
     variables = list(first.variables.items())[:most]
     picture, panels = grid(len(variables), 4, 2.45, 1.8)
     for (name, columns), axes in zip(variables, panels, strict=True):
-        if "=" in first.names[columns.start]:
+        if first.choices[columns.start]:
             _shares(axes, first.names[columns], one[:, columns], two[:, columns])
             distance = total_variation(one[:, columns], two[:, columns])
         else:
@@ -133,7 +137,7 @@ def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> P
 
 def _shares(axes: Axes, names: Sequence[str], real: np.ndarray, synthetic: np.ndarray) -> None:
     """Share of each category, a bar for real and a step for synthetic, at the category's own number."""
-    values = np.array([int(name.split("=")[1]) for name in names])
+    values = np.array([int(name.rpartition("=")[2]) for name in names])
     edges = np.append(values, values[-1] + 1) - 0.5
     axes.bar(values, real.mean(0), width=1.0, color=REAL, alpha=0.35, label="real")
     axes.stairs(synthetic.mean(0), edges, color=SYNTHETIC, linewidth=1.4, label="synthetic")

@@ -80,7 +80,7 @@ class DiffusionWorldModel(LearnedWorld):
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The denoiser's; what it tells beside costs it little."""
-        return self.in_whole_numbers(self.denoised)
+        return self.held(self.denoised)
 
     def sampler(self, episodes: Episodes) -> TransitionSampler:
         """Transitions in the data's own units."""

@@ -15,8 +15,8 @@ from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import ZScore
 from genrl.data.randomness import generator
 from genrl.data.samplers import TransitionSampler
+from genrl.dynamics.held import Held
 from genrl.dynamics.protocol import Dynamics
-from genrl.dynamics.rounded import Rounded
 from genrl.methods.columns import EpisodeColumns
 from genrl.training.module import Trainable
 from genrl.training.space_support import NUMBERS, SpaceSupport
@@ -117,11 +117,10 @@ class LearnedWorld(Trainable):
         states = self.columns.observation_codec.encode(episodes.observations)
         return TransitionSampler(states, self.columns.action_codec.encode(episodes.actions), episodes)
 
-    def in_whole_numbers(self, dynamics: Dynamics) -> Dynamics:
-        """``dynamics``, rounded in the columns of integer observations where there are any."""
-        codecs = self.columns.observation_codec.codecs
-        whole = torch.tensor([not codec.dtype.is_floating_point for codec in codecs for _ in range(codec.dim)])  # type: ignore[arg-type]
-        return Rounded(dynamics, whole.to(self.low.device)) if whole.any() else dynamics
+    def held(self, dynamics: Dynamics) -> Dynamics:
+        """``dynamics``, within the observation space where that is not all numbers."""
+        codec = self.columns.observation_codec
+        return dynamics if codec.free else Held(dynamics, codec)
 
 
 def fields(batch: Transitions) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -145,4 +145,4 @@ class WorldModel(LearnedWorld):
 
     def dynamics(self, disagreement: bool = True) -> Dynamics:
         """The ensemble; or, where nobody asks how far its members are apart, the same at the price of one of them."""
-        return self.in_whole_numbers(self.ensemble if disagreement else Drawn(self.ensemble))
+        return self.held(self.ensemble if disagreement else Drawn(self.ensemble))

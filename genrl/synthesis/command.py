@@ -142,7 +142,10 @@ def _read(path: Path) -> Conditions:
     if not path.exists():
         raise ConditionError(f"There is no file {path} to read conditions from.")
     try:
-        arrays = {name: torch.from_numpy(array).float() for name, array in read_npz(path).items()}
+        given = read_npz(path)
+        if any(array.dtype.kind == "c" for array in given.values()):
+            raise TypeError("complex numbers")
+        arrays = {name: torch.from_numpy(array).float() for name, array in given.items()}
     except (ValueError, TypeError) as error:
         raise ConditionError(
             f"{path} is not an npz file of arrays of numbers: write one by numpy.savez(path, start=...)."

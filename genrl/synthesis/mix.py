@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,8 @@ def mix(
         The data set's folder; its manifest names every source with the hash of that one's manifest.
 
     Raises:
-        ConfigurationError: the fractions do not fit the sources, a source holds too little, or spaces differ.
+        ConfigurationError: the fractions do not fit the sources, a source is named twice or holds too little, or spaces
+            differ.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is read then.
         DatasetMissingError: a source is not there.
     """
@@ -60,6 +62,8 @@ def mix(
         )
     if not sources:
         raise ConfigurationError("There is nothing to mix: name at least one data set.")
+    if repeated := [source for number, source in enumerate(sources) if source in sources[:number]]:
+        raise ConfigurationError(f"No episode is taken twice: name {', '.join(repeated)} once, with a larger fraction.")
     parts = [load(source, root) for source in sources]
     _require_same_spaces(sources, parts)
     wanted = _shares(sources, [part.num_transitions for part in parts], fractions, transitions)
@@ -72,6 +76,13 @@ def mix(
     card = _card(parts[0].card, origins)
     if not any(len(part) for part in drawn):
         raise ConfigurationError(f"{transitions} transitions are less than half an episode; ask for more.")
+    for source, part, count in zip(sources, drawn, wanted, strict=True):
+        if count and not len(part):
+            warnings.warn(
+                f"Nothing of {source} is in the mixture: its share of {count:.0f} transitions is less than half of an"
+                " episode of its own.",
+                stacklevel=2,
+            )
     together = concatenate([part for part in drawn if len(part)])
     return save(
         replace(together, card=card), dataset_id, card=card, root=root, overwrite=overwrite, provenance=provenance
@@ -101,7 +112,7 @@ def _shares(
 def _draw(lengths: Tensor, wanted: float, stream: torch.Generator) -> Tensor:
     """Episodes, in their own order, whose ``lengths`` add up as nearly to ``wanted`` as a random order allows."""
     order = torch.randperm(len(lengths), generator=stream)
-    total = torch.cat((torch.zeros(1), lengths[order].cumsum(0)))
+    total = torch.cat((torch.zeros(1, dtype=torch.int64), lengths[order].cumsum(0)))
     return order[: int((total - wanted).abs().argmin())].sort().values
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import multiprocessing
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import DatasetExistsError
+from genrl.data.errors import DatasetExistsError, WorkerError
 from genrl.data.locate import datasets_root, exists
 from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.ranges import require_whole
@@ -54,6 +56,7 @@ def synthesize(
     Raises:
         ConfigurationError: the method was never fitted, or there is not even one process.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
+        WorkerError: one of several processes died.
     """
     require_whole(1, processes=processes)
     spec = fitted_spec(method)
@@ -128,10 +131,22 @@ def _in_processes(method: Method, plan: Plan, shards: Shards, missing: list[int]
     context = multiprocessing.get_context("spawn")
     device = next(method.parameters(), torch.empty(0)).device
     arguments = (str(stored), str(device), plan, str(shards.folder))
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=arguments) as pool:
         futures = [pool.submit(_work, index) for index in missing]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "A process that made blocks died, most likely for want of memory: take fewer processes or a smaller"
+                " batch_size. What is finished is kept, and the next call goes on from there."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # nobody waits for what was not begun
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
 
 
 _worker: tuple[Method, Plan, Shards, Rewards | None] | None = None
@@ -139,6 +154,7 @@ _worker: tuple[Method, Plan, Shards, Rewards | None] | None = None
 
 def _start_worker(stored: str, device: str, plan: Plan, folder: str) -> None:
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asked for the blocks is interrupted, and says so
     torch.set_num_threads(1)
     method = checkpoint.load(stored, device)
     assert isinstance(method, Method)

@@ -169,7 +169,7 @@ def to_primitive(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: to_primitive(part) for name, part in value.items()}
     if value is not None and not isinstance(value, (bool, int, float, str)):
-        raise TypeError(value)
+        raise TypeError(f"{value!r:.80}, of the type {type(value).__name__},")
     return value
 
 

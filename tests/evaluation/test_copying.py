@@ -47,6 +47,25 @@ def test_copies_are_found_and_warned_of(drawn):
     assert jittered.copying > 0.95
 
 
+def test_copies_of_few_states_are_told_from_fresh_walks_among_them(episode_factory):
+    """Where states are few, fresh windows are found among the training ones, too."""
+
+    def walks(seed: int):
+        moves = np.random.default_rng(seed).integers(-1, 2, (60, 20, 2))
+        places = np.concatenate([np.zeros((60, 1, 2)), moves.cumsum(1)], 1) % 6
+        return episode_factory([20] * 60, places.reshape(-1, 2).astype(float), moves.reshape(-1, 2).astype(float))
+
+    train, held_out = walks(0), walks(1)
+    fresh, copied = (copying(train, held_out, data, horizon=3) for data in (walks(2), train))
+    assert 0 < (fresh.held_out == 0).mean() < 0.5  # atoms at the percentile
+    assert fresh.close == pytest.approx(0.05, abs=0.02)
+    assert fresh.excess() is None
+    assert "are training windows" in copied.excess()
+    short = copying(train, held_out, walks(2), horizon=1)
+    assert np.isnan(short.ratio)  # most of both are found
+    assert short.excess() is None
+
+
 def test_without_held_out_data_the_real_episodes_take_turns(drawn):
     real = drawn(0, 12)
     fresh = cross_copying(real, drawn(1, 100), horizon=8)

@@ -14,6 +14,7 @@ from matplotlib import image
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from genrl.data.arrays import from_arrays
 from genrl.data.collect import collect
 from genrl.data.copying import copying
 from genrl.data.environments import make_env
@@ -144,6 +145,41 @@ def test_choices_share_one_panel():
     path = plots.trajectories({"real": real[0]}).axes[0].collections[0].get_segments()[0]
     states = real[0].observations[""].numpy()
     np.testing.assert_array_equal(path, np.stack([np.arange(len(states)), states], -1))
+
+
+def test_names_like_those_of_categories_are_names():
+    space = gym.spaces.Dict(
+        {
+            "a=b": gym.spaces.Box(-1, 1, (2,), np.float64),
+            "c=1": gym.spaces.Box(-1, 1, (), np.float64),
+            "d=2": gym.spaces.Discrete(3, start=2),
+        }
+    )
+    rng = np.random.default_rng(0)
+    values = {"a=b": rng.uniform(-1, 1, (5, 2)), "c=1": rng.uniform(-1, 1, 5), "d=2": rng.integers(2, 5, 5)}
+    data = from_arrays([values], [np.zeros((4, 1), np.float32)], [np.zeros(4)], observation_space=space)
+    shown = [axes for axes in plots.marginals(data, data).axes if axes.axison]
+    titles = [axes.get_title(loc="left") for axes in shown]
+    assert titles == ["a=b[0]", "a=b[1]", "c=1", "d=2", "action[0]", "reward"]
+
+
+@pytest.mark.parametrize(
+    "goal", [gym.spaces.Box(-1, 1, (1,)), gym.spaces.Box(-1, 1, ()), gym.spaces.Discrete(5, start=2)]
+)
+def test_goals_of_one_entry_are_no_positions(goal):
+    space = gym.spaces.Dict({"observation": gym.spaces.Box(-1, 1, (3,)), "achieved_goal": goal, "desired_goal": goal})
+    space.seed(0)
+    rows = [space.sample() for _ in range(5)]
+    seen = {name: np.stack([row[name] for row in rows]) for name in space}
+    data = from_arrays([seen], [np.zeros((4, 1), np.float32)], [np.zeros(4)], observation_space=space)
+    assert plots.trajectories({"real": data}).axes
+
+
+def test_a_category_is_drawn_at_its_own_number():
+    space = gym.spaces.Discrete(5, start=2)
+    data = from_arrays([np.array([2, 3, 6, 4])], [np.zeros((3, 1), np.float32)], [np.zeros(3)], observation_space=space)
+    path = plots.trajectories({"real": data}).axes[0].collections[0].get_segments()[0]
+    np.testing.assert_array_equal(path[:, 1], [2, 3, 6, 4])
 
 
 def test_histograms_are_densities_around_a_lone_value(episode_factory):

@@ -48,8 +48,7 @@ def test_an_episode_goes_on_from_what_is_not_observed_of_it():
     assert again.apart.max() < 1e-6
     shown = played.observations[""].clone()
     shown[played.observation_starts[3], -1] = 10.0
-    with pytest.raises(ConditionError, match="cannot be put where these episodes begin: 3"):
-        replay(replace(played, observations={"": shown}))
+    assert replay(replace(played, observations={"": shown})).left_out == 1
 
 
 def test_a_goal_that_is_shown_is_the_one_that_rewards():
@@ -109,5 +108,10 @@ def test_what_cannot_be_taken_again_is_refused(data):
         replay(replace(data, card=DatasetCard()))
     walled = data.observations["observation"].clone()
     walled[data.observation_starts[2], :2] = 0.0
-    with pytest.raises(ConditionError, match="cannot be put where these episodes begin: 2"):
+    some = replay(replace(data, observations=data.observations | {"observation": walled}))
+    assert (some.left_out, len(some.true)) == (1, len(data) - 1)
+    np.testing.assert_array_equal(some.true, np.delete(replay(data).true, 2))
+    assert ("left out, begin in an impossible state", f"1 of {len(data)}") in some.rows()
+    walled[data.observation_starts, :2] = 0.0
+    with pytest.raises(ConditionError, match=r"can be put where none of these .* begins"):
         replay(replace(data, observations=data.observations | {"observation": walled}))

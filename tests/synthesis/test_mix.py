@@ -112,6 +112,8 @@ def test_what_cannot_be_mixed_is_refused(root):
         mix([], MIXED, root=root)
     with pytest.raises(DatasetMissingError, match="toy/none-v0"):
         mix([ONE, "toy/none-v0"], MIXED, root=root)
+    with pytest.raises(ConfigurationError, match=f"name {ONE} once, with a larger fraction"):
+        mix([ONE, OTHER, ONE], MIXED, root=root)
     save(walks(), "toy/walks-v0", root=root)
     with pytest.raises(ConfigurationError, match=r"toy/walks-v0 has the observation space .* toy/one-v0 has"):
         mix([ONE, "toy/walks-v0"], MIXED, root=root)
@@ -123,3 +125,8 @@ def test_what_cannot_be_mixed_is_refused(root):
 def test_fractions_are_finite_and_not_negative(root, share):
     with pytest.raises(ConfigurationError, match="must hold one non-negative number for each"):
         mix([ONE, OTHER], MIXED, fractions=[share, 1.0], root=root)
+
+
+def test_a_source_that_gives_nothing_is_told(root):
+    with pytest.warns(UserWarning, match=f"Nothing of {OTHER} is in the mixture: its share of 1 transitions"):
+        mix([ONE, OTHER], MIXED, fractions=[40, 0.9], transitions=41, root=root)

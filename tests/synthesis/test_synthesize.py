@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
+from genrl.data.checks import check
 from genrl.data.collect import collect
 from genrl.data.conditions import Conditions
 from genrl.data.environments import make_env
 from genrl.data.episodes import DatasetCard
-from genrl.data.errors import ConditionError, ConfigurationError, DatasetExistsError, DatasetIdError
+from genrl.data.errors import ConditionError, ConfigurationError, DatasetExistsError, DatasetIdError, WorkerError
 from genrl.data.policies import RandomPolicy
 from genrl.data.room import size
 from genrl.data.store import load, save
@@ -33,7 +34,7 @@ from genrl.synthesis.synthesize import synthesize
 from genrl.training import checkpoint
 from genrl.training.fit import fit
 from genrl.training.spec import fingerprint
-from tests.methods.toy_methods import METHODS, InterruptionError, Watched, assert_close, linear
+from tests.methods.toy_methods import METHODS, InterruptionError, Watched, assert_close, linear, walks
 
 PLAN = Plan(episodes=10, seed=3, block_size=4)
 ID = "toy/made-v0"
@@ -225,6 +226,54 @@ def test_the_forecast_counts_bytes_and_blocks():
 # rewards
 
 
+def test_a_goal_ends_an_episode_where_the_environment_says_so(tmp_path):
+    name, ends = "PointMaze_UMaze-v3", {"continuing_task": False}
+    env = make_env(name)
+    data = collect(name, RandomPolicy(env.action_space), 6, 0, max_steps=12, env_options=ends)
+    made = sample(fit(METHODS["trajectory-mlp"](), data, 5, progress=False), 20, length=9)
+    last = made.transition_starts + made.lengths - 1
+    assert (made.lengths < 9).any()  # all arrive at their end, by hindsight, and some are near it before
+    assert made.terminations[last].all()
+    assert not made.truncations.any()
+    assert made.rewards[last].eq(1).all()
+    assert made.rewards.sum() == len(made)  # nothing is earned before, and nothing goes on after it
+
+
+def test_an_episode_is_cut_off_at_the_first_arrival():
+    data = walks()
+    steps = iter(range(data.num_transitions))
+
+    def arrived(achieved, desired, info):
+        return next(steps) in (0, 2, 12)
+
+    rewards = Rewards(lambda a, d, i: np.ones(len(a)), "achieved_goal", "desired_goal", arrived)
+    made = rewards(data)
+    first = int(data.lengths[0])
+    assert 2 < first <= 12 < int(data.lengths[:2].sum())
+    assert made.lengths.tolist()[:2] == [1, 13 - first]
+    assert torch.equal(made.lengths[2:], data.lengths[2:])
+    assert made.terminations.nonzero().flatten().tolist()[:2] == [0, 13 - first]
+    torch.testing.assert_close(made.actions[""][1], data.actions[""][first])
+    check(made, "made")
+    none = replace(rewards, arrived=lambda achieved, desired, info: False)(data)
+    assert torch.equal(none.lengths, data.lengths)
+    assert torch.equal(none.terminations, data.terminations)
+
+
+def test_a_worker_that_dies_is_told_and_its_work_taken_up(method, tmp_path, monkeypatch):
+    monkeypatch.setattr("genrl.synthesis.synthesize._work", dying)
+    plan = Plan(6, seed=3, block_size=2)
+    with pytest.raises(WorkerError, match="take fewer processes or a smaller batch_size"):
+        synthesize(method, "toy/dead-v0", plan, root=tmp_path, processes=2, progress=False)
+    monkeypatch.undo()
+    synthesize(method, "toy/dead-v0", plan, root=tmp_path, progress=False)
+    assert len(load("toy/dead-v0", root=tmp_path)) == 6
+
+
+def dying(index: int) -> int:
+    os._exit(1)
+
+
 @pytest.fixture(scope="module")
 def maze():
     """A method fitted to a few random episodes of the real environment."""
@@ -292,6 +341,7 @@ def test_workers_make_their_blocks_where_the_method_is(method, tmp_path, monkeyp
             raise InterruptionError
 
     monkeypatch.setattr("genrl.synthesis.synthesize.ProcessPoolExecutor", HereAndNow)
+    monkeypatch.setattr("signal.signal", lambda *given: None)  # this process is still to be interrupted
     monkeypatch.setattr(checkpoint, "load", lambda path, device="cpu": asked.append(device) or method)
     monkeypatch.setattr(checkpoint, "save", lambda method, path: path)
     there = copy.deepcopy(method).to("meta")
