@@ -51,6 +51,12 @@ def underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
+def at_home(word: str) -> str:
+    """``~`` at the beginning of a path, which a shell leaves alone in quotes and behind an equals sign."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + os.path.expanduser(value)
+
+
 def raw(target: str) -> Callable[[str, list[str]], Any]:
     """A command that parses its arguments itself."""
     return lambda prog, args: resolve_name(target)(prog, args)
@@ -73,7 +79,7 @@ COMMANDS = {
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0, 1 where something checked is wrong, 2 for bad input, 130 if interrupted."""
-    name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
+    name, *rest = [at_home(word) for word in (sys.argv[1:] if args is None else args)] or ["--help"]
     if name in ("-h", "--help"):
         show(usage())
         return 0

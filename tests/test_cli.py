@@ -19,14 +19,15 @@ import pytest
 import torch
 import yaml
 
-from genrl.cli import COMMANDS, explained, main
+from genrl.cli import COMMANDS, at_home, explained, main
+from genrl.data.errors import CheckpointError
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
 from genrl.learners.agent import Agent
 from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Method
 from genrl.methods.tokens import Bins, Tokens
-from genrl.training.checkpoint import load
+from genrl.training.checkpoint import checkpoint_of, load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 MAZE, HOPPER = "pointmaze/umaze-waypoint-v0", "mujoco/hopper/medium-v0"
@@ -118,7 +119,8 @@ def short_renewals(config: Path, models: Callable[[Path], Path]) -> list[str]:
             named = re.search(r"# Model: genrl fit --config (configs/\S+)", config.read_text())[1]
             source, model = callback["init_args"]["source"]["init_args"], models(config.parents[1] / named)
             part = next(name for name in ("method", "world_model") if name in source)
-            assert source[part] == f"runs/{Path(named).stem}/version_0/checkpoints/{model.name}"
+            assert source[part] == f"runs/{Path(named).stem}"
+            model = model.parents[2]  # the folder of the fit, as there
             options = {f"source.{part}": model, "every": 2, "transitions": 20}
             return [f"--trainer.callbacks.{name}={value}" for name, value in options.items()]
     return []
@@ -207,6 +209,39 @@ def test_a_later_file_overrides_an_earlier_one_and_may_choose_another_class(tmp_
     assert printed["data"]["batches_per_epoch"] == 1000
 
 
+def test_data_that_are_not_there_leave_no_run_behind(tmp_path, capsys):
+    config = next(path for path in CONFIGS if path.stem == "td3bc_pointmaze")
+    assert main(["fit", *short_fit(config, tmp_path / "nowhere", tmp_path)]) == 2
+    assert "No data set" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_stands_for_its_newest_checkpoint(tmp_path):
+    for version, names in ((2, ["last"]), (10, ["last", "best"]), (11, [])):
+        folder = tmp_path / "run" / f"version_{version}" / "checkpoints"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / f"{name}.ckpt").touch()
+    newest = tmp_path / "run" / "version_10" / "checkpoints"
+    assert checkpoint_of(tmp_path / "run") == newest / "best.ckpt"
+    assert checkpoint_of(tmp_path / "run", ("last.ckpt",)) == newest / "last.ckpt"
+    assert checkpoint_of(tmp_path / "run" / "version_2").parent.parent.name == "version_2"
+    with pytest.raises(CheckpointError, match=r"no best.ckpt or last.ckpt below .*version_11"):
+        checkpoint_of(tmp_path / "run" / "version_11")
+
+
+def test_home_is_found_in_quotes_and_behind_an_equals_sign(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert [at_home(word) for word in ("~/a b", "--out=~/r.html", "--x=a~b", "~", "--flag", "a=~/b")] == [
+        "/home/me/a b",
+        "--out=/home/me/r.html",
+        "--x=a~b",
+        "/home/me",
+        "--flag",
+        "a=~/b",
+    ]
+
+
 def test_a_saved_configuration_repeats_a_fit_to_the_same_weights(fitted, root, tmp_path):
     folder = fitted["td3bc_pointmaze"].parents[1]
     again = ["--config", str(folder / "config.yaml"), "--trainer.logger.save_dir", str(tmp_path)]
@@ -228,7 +263,7 @@ def test_a_killed_fit_resumes_to_the_same_weights(root, tmp_path):
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL  # it had not finished
-    assert main(["fit", *options, "--ckpt_path", str(checkpoints[0])]) == 0
+    assert main(["fit", *options, "--ckpt_path", str(tmp_path / "iql_pointmaze")]) == 0  # its newest version
     assert main(["fit", *options]) == 0
     before, resumed, whole = (torch.load(path, weights_only=True) for path in checkpoints)
     assert before["global_step"] < resumed["global_step"] == whole["global_step"] == 400
@@ -238,7 +273,7 @@ def test_a_killed_fit_resumes_to_the_same_weights(root, tmp_path):
 def test_validate_prints_the_losses_of_a_checkpoint(fitted, capsys):
     checkpoint = fitted["td3bc_pointmaze"]
     config = str(checkpoint.parents[1] / "config.yaml")
-    assert main(["validate", "--config", config, "--ckpt_path", str(checkpoint)]) == 0
+    assert main(["validate", "--config", config, "--ckpt_path", str(checkpoint.parents[2])]) == 0
     found = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("val_"))
     row = (checkpoint.parents[1] / "metrics.csv").read_text().split()[-1]
     assert float(found["val_loss"]) == pytest.approx(float(row.split(",")[-1]), rel=1e-4)
@@ -397,6 +432,8 @@ def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path)
         (["collect", "--env", "Hopper-v5", "--policy", "random", "--episode", "1", "--out", "a-v0"], "--episode"),
         (["evaluate", "--policy", "random"], "name one with --env"),
         (["evaluate", "--policy", "nowhere.ckpt"], "There is no checkpoint at nowhere.ckpt"),
+        (["evaluate", "--policy", "."], "There is no best.ckpt or last.ckpt below ."),
+        (["synthesize", "--method", "a/b-v0", "--episodes", "1", "--out", "a-v0"], "is read by genrl.load_dataset"),
         (["synthesize", "--method", "{learner}", "--episodes", "1", "--out", "a-v0"], "A TD3BC makes no data"),
         (["synthesize", *LED, "--guide", "{method}"], "The guide must be a learner"),
         (["synthesize", *LED, "--guide", "{learner}", "--critic", "{learner}"], "cannot be led by guide and critic"),

@@ -7,7 +7,7 @@ from minari.dataset.minari_dataset import parse_dataset_id
 from minari.namespace import NAMESPACE_METADATA_FILENAME
 from minari.storage import get_dataset_path
 
-from genrl.data.errors import DatasetIdError, DatasetMissingError
+from genrl.data.errors import DatasetExistsError, DatasetIdError, DatasetMissingError
 
 DATA = "data"
 """The folder inside a data set's own folder that holds what Minari writes."""
@@ -39,6 +39,20 @@ def dataset_path(dataset_id: str, root: str | Path | None = None) -> Path:
 def exists(dataset_id: str, root: str | Path | None = None) -> bool:
     """Whether a data set of that id (sound or not) is stored here."""
     return (dataset_path(dataset_id, root) / DATA).is_dir()
+
+
+def require_new(dataset_id: str, root: str | Path | None, overwrite: bool) -> None:
+    """Refuse an id that is taken, unless it is to be overwritten.
+
+    Raises:
+        DatasetIdError: the id is malformed.
+        DatasetExistsError: it is taken.
+    """
+    if exists(dataset_id, root) and not overwrite:
+        raise DatasetExistsError(
+            f"A data set '{dataset_id}' exists in {datasets_root(root)}; pass overwrite=True (--overwrite true) to"
+            " replace it, or choose another version."
+        )
 
 
 def existing_path(dataset_id: str, root: str | Path | None = None) -> Path:

@@ -10,7 +10,7 @@ from genrl.data.checks import check
 from genrl.data.checks import mend_flags as mended
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import ConfigurationError, CorruptDatasetError, DatasetError, DatasetExistsError
-from genrl.data.locate import DATA, dataset_path, datasets_root, existing_path, exists, register_namespaces
+from genrl.data.locate import DATA, dataset_path, datasets_root, existing_path, exists, register_namespaces, require_new
 from genrl.data.manifest import FILE_NAME, read_manifest, write_manifest
 from genrl.data.reader import Reader, undisturbed
 from genrl.data.remote import download as fetch
@@ -160,7 +160,4 @@ def _require_room(target: Path, base: Path, dataset_id: str, overwrite: bool) ->
         return
     if not (target / DATA).is_dir() and any(target.iterdir()):
         raise DatasetExistsError(f"{target} is in the way and is not a data set; choose another id or move it.")
-    if (target / DATA).is_dir() and not overwrite:
-        raise DatasetExistsError(
-            f"A data set '{dataset_id}' exists in {base}; pass overwrite=True to replace it, or choose another version."
-        )
+    require_new(dataset_id, base, overwrite)

@@ -23,7 +23,7 @@ from genrl.evaluation import evaluate as evaluating
 from genrl.evaluation.dynamics_error import MOST
 from genrl.evaluation.dynamics_report import DynamicsReport, dynamics_report, error_curves
 from genrl.evaluation.output import file_to_write, picture_to_write
-from genrl.evaluation.policies import make_policy
+from genrl.evaluation.policies import is_checkpoint, make_policy
 from genrl.evaluation.quality import HORIZON, quality_report
 from genrl.evaluation.recorded import recorded_environment
 from genrl.evaluation.replay import Replay
@@ -213,7 +213,7 @@ def _card(policy: str, data: str | None, root: Path | None) -> DatasetCard | Non
     """Of the data named, or else of those that a checkpoint was fitted to."""
     if data is not None:
         return Reader(existing_path(data, root), data).card
-    if Path(policy).suffix != ".ckpt":
+    if not is_checkpoint(policy):
         return None
     return DataSpec.from_json(read_header(read_file(policy), policy)["spec"]).card
 

@@ -83,12 +83,17 @@ NAMED: dict[str, Maker] = {
 STORED: dict[str, Maker] = {".ckpt": learned_policy, ".npz": actor_policy}
 
 
+def is_checkpoint(name: str) -> bool:
+    """Whether a policy is called by its checkpoint, or by the folder of the fit that wrote it."""
+    return name not in NAMED and (Path(name).suffix == ".ckpt" or Path(name).is_dir())
+
+
 def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = None) -> Policy:
     """The policy called ``name``.
 
     Args:
-        name: a short name in ``NAMED``; a file that ends as one in ``STORED``; or ``package.module.maker``, anything
-            that is called with the environment and the options.
+        name: a short name in ``NAMED``; a file that ends as one in ``STORED``, or the folder of a fit; or
+            ``package.module.maker``, anything that is called with the environment and the options.
         env: an environment of the kind to act in.
         options: keyword arguments of the maker.
 
@@ -97,7 +102,7 @@ def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = Non
     """
     options = dict(options or {})
     maker, arguments = NAMED.get(name), {}
-    if maker is None and (stored := STORED.get(Path(name).suffix)):
+    if maker is None and (stored := STORED.get(".ckpt" if is_checkpoint(name) else Path(name).suffix)):
         maker, arguments = stored, {"path": name}
     try:
         return (maker or _imported(name))(env, **arguments, **options)

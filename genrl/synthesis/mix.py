@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from genrl.data.episodes import DatasetCard, Episodes, concatenate
-from genrl.data.errors import ConfigurationError, DatasetExistsError
-from genrl.data.locate import datasets_root, existing_path, exists
+from genrl.data.errors import ConfigurationError
+from genrl.data.locate import existing_path, require_new
 from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.randomness import generator
 from genrl.data.spaces import require_same_spaces
@@ -55,11 +55,7 @@ def mix(
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is read then.
         DatasetMissingError: a source is not there.
     """
-    if exists(dataset_id, root) and not overwrite:
-        raise DatasetExistsError(
-            f"A data set '{dataset_id}' exists in {datasets_root(root)}; pass overwrite=True to replace it, or choose"
-            " another version."
-        )
+    require_new(dataset_id, root, overwrite)
     if not sources:
         raise ConfigurationError("There is nothing to mix: name at least one data set.")
     if repeated := [source for number, source in enumerate(sources) if source in sources[:number]]:

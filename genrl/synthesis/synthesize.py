@@ -17,8 +17,8 @@ import torch
 from tqdm.auto import tqdm
 
 from genrl.data.episodes import DatasetCard, Episodes
-from genrl.data.errors import DatasetExistsError, WorkerError
-from genrl.data.locate import datasets_root, exists
+from genrl.data.errors import WorkerError
+from genrl.data.locate import datasets_root, require_new
 from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.ranges import require_whole
 from genrl.data.store import save
@@ -60,11 +60,7 @@ def synthesize(
     """
     require_whole(1, processes=processes)
     spec = fitted_spec(method)
-    if exists(dataset_id, root) and not overwrite:
-        raise DatasetExistsError(
-            f"A data set '{dataset_id}' exists in {datasets_root(root)}; pass overwrite=True to replace it, or"
-            " choose another version."
-        )
+    require_new(dataset_id, root, overwrite)
     weights = identity(method.state_dict(), type(method).__qualname__, method.configuration())
     key = identity({}, dataset_id, weights, _identity(plan), *map(_content, method.reads))
     shards = Shards(datasets_root(root) / ".genrl-blocks" / key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,9 +16,41 @@ from genrl.data.errors import CheckpointError, ConfigurationError
 from genrl.training.rest import frozen
 from genrl.training.stored import Stored, read_header, rebuild
 
+KEPT = ("best.ckpt", "last.ckpt")
+"""What a fit keeps, the one to use first."""
+
+
+def checkpoint_of(path: str | Path, names: Sequence[str] = KEPT) -> Path:
+    """The checkpoint at ``path``; in a folder that a fit logged to, that of the newest version there.
+
+    Args:
+        names: of the files that will do, the best one first.
+
+    Raises:
+        CheckpointError: there is none of them below that folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    folders = sorted({file.parent for file in path.glob("**/*.ckpt") if file.name in names}, key=_version)
+    if not folders:
+        raise CheckpointError(
+            f"There is no {' or '.join(names)} below {path}; 'genrl fit' writes one into version_N/checkpoints there."
+        )
+    return next(folders[-1] / name for name in names if (folders[-1] / name).exists())
+
+
+def _version(folder: Path) -> int:
+    numbers = re.findall(r"version_(\d+)", str(folder))
+    return int(numbers[-1]) if numbers else -1
+
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> Stored:
     """The method or learner stored at ``path``, in evaluation mode, with its averaged weights where it has them.
+
+    Args:
+        path: of a checkpoint, or of a folder that a fit logged to, see ``checkpoint_of``.
+        device: where it is to be.
 
     Raises:
         CheckpointError: the file is missing, truncated, not from genrl, or of an unknown format version.
@@ -102,8 +136,10 @@ def read_file(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, truncated, damaged, or of another kind.
     """
-    if not Path(path).exists():
-        raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.")
+    path = checkpoint_of(path)
+    if not path.exists():
+        data = " A data set is read by genrl.load_dataset." if re.search(r"-v\d+$", str(path)) else ""
+        raise CheckpointError(f"There is no checkpoint at {path}; 'genrl fit' writes one.{data}")
     try:
         if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle
             raise zipfile.BadZipFile("it is not a whole archive")

@@ -11,9 +11,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from genrl.data.errors import ConfigurationError
-from genrl.training.checkpoint import require_resumable
+from genrl.training.checkpoint import checkpoint_of, require_resumable
 from genrl.training.datamodule import EpisodesData
 from genrl.training.fit import quiet
+from genrl.training.forecast import Forecast
 from genrl.training.module import Trainable
 
 
@@ -31,7 +32,10 @@ class FitCLI(LightningCLI):
             subclass_mode_model=True,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
-            trainer_defaults={"logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": LOGS}},
+            trainer_defaults={
+                "logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": LOGS},
+                "callbacks": [Forecast()],
+            },
             parser_kwargs={"parser_mode": "omegaconf+", "prog": prog, "exit_on_error": False, "allow_abbrev": False},
             args=args,
             run=False,
@@ -45,7 +49,7 @@ class FitCLI(LightningCLI):
         """
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults({"checkpoint.filename": "last", "checkpoint.enable_version_counter": False})
-        parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint")
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="go on from this checkpoint or run")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The Trainer.
@@ -78,9 +82,11 @@ def fit(prog: str, args: list[str]) -> str:
             raise ConfigurationError(
                 "Nothing is fitted in no time: give --trainer.max_epochs (or --trainer.max_steps) of at least 1."
             )
-        if cli.config.ckpt_path is not None:
-            require_resumable(cli.config.ckpt_path)
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
+        begun = cli.config.ckpt_path and checkpoint_of(cli.config.ckpt_path, ("last.ckpt",))
+        if begun is not None:
+            require_resumable(begun)
+        cli.datamodule.setup("fit")  # what is wrong with the data is told before there is a folder for the fit
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=begun, weights_only=True)
     return "\n".join(f"checkpoint: {path}" for path in _checkpoints(cli.trainer.checkpoint_callbacks))
 
 
@@ -90,11 +96,10 @@ def validate(prog: str, args: list[str]) -> str:
         cli = FitCLI(prog, args)
     if cli.config.ckpt_path is None:
         raise ConfigurationError("There is nothing to validate: give the checkpoint of a fit with --ckpt_path.")
-    require_resumable(cli.config.ckpt_path, "pytorch-lightning_version")
+    fitted = checkpoint_of(cli.config.ckpt_path)
+    require_resumable(fitted, "pytorch-lightning_version")
     with quiet():
-        (metrics,) = cli.trainer.validate(
-            cli.model, cli.datamodule, cli.config.ckpt_path, verbose=False, weights_only=True
-        ) or [{}]
+        (metrics,) = cli.trainer.validate(cli.model, cli.datamodule, fitted, verbose=False, weights_only=True) or [{}]
     return "\n".join(f"{name:<20}{value:.6g}" for name, value in metrics.items())
 
 

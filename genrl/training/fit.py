@@ -92,6 +92,8 @@ def fit(
         DivergenceError: the weights are no longer numbers.
         CheckpointError: ``ckpt_path`` is no checkpoint of such a fit.
     """
+    if isinstance(module, type):
+        raise ConfigurationError(f"{module.__name__} is a class: fit one of its kind, {module.__name__}(...).")
     if not isinstance(module, Trainable):
         raise ConfigurationError(f"A {type(module).__name__} has nothing to fit; where it is made of parts, fit these.")
     require_whole(1, steps=steps, val_every=val_every)

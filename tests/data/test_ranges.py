@@ -27,6 +27,11 @@ def test_a_fit_counts_in_whole_numbers(settings):
         fit(METHODS["trajectory-mlp"](), linear(), **{"steps": 2, "progress": False, **settings})
 
 
+def test_a_class_is_no_module_to_fit():
+    with pytest.raises(ConfigurationError, match=r"BESO is a class: fit one of its kind, BESO\(...\)"):
+        fit(BESO, linear(), 2)
+
+
 @pytest.mark.parametrize("name", ["history", "chunk", "goal_length"])
 def test_a_window_is_made_of_whole_steps(name):
     with pytest.raises(ConfigurationError, match=f"{name} must be a whole number, not 2.5"):
