@@ -79,7 +79,9 @@ TRIED = {"real": 6, "unguided": 26, "guided": 18, "synther": 2}
 """On seed 1000: TD3+BC's alpha (2.5, 0.2, 0.1, 0.05; two with normalised layers) with real data; networks, learning
 rates, noise levels, clipping, arctanh, normalisation of ends, training lengths and samplers of the diffusion over
 windows, by the error of the dynamics and by what is cloned from its data; scales and schedules of guidance."""
-SETTINGS = {"guided": {"scale": SCALE}}
+LED: dict[str, dict[str, Any]] = {"td3bc": {"scale": SCALE}, "iql": {"scale": SCALE, "substeps": None}}
+"""Guidance by learner. IQL's policy is so sharp that four gradients lead beyond its aim, on HalfCheetah beyond all
+numbers: there are as many as it takes, the library's default."""
 TUNED: dict[str, list[dict[str, Any]]] = {
     "unguided": [{}],
     "guided": [
@@ -92,9 +94,16 @@ TUNED: dict[str, list[dict[str, Any]]] = {
 """What is tried on three learners with the models of one tuning seed, judged by twice as many looks and more."""
 QUICK = {"updates": 300}
 
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """What a cell says beside its arm, place and seed."""
+    _, learner, _ = cell.environment.split("-")
+    return LED[learner] if cell.arm == "guided" else {}
+
+
 BENCHMARK = Benchmark(
     name="pgd",
-    cells=[replace(cell, settings=SETTINGS.get(cell.arm, {})) for cell in grid(ARMS, PLACES, SEEDS)],
+    cells=[replace(cell, settings=settings_of(cell)) for cell in grid(ARMS, PLACES, SEEDS)],
     compute=compute,
     aggregate=aggregate,
     picture=picture,
@@ -129,7 +138,7 @@ BENCHMARK = Benchmark(
         "model_updates": MODEL_UPDATES,
         "horizon": HORIZON,
         "network_calls": CALLS,
-        "guidance_substeps": SUBSTEPS,
+        "guidance_substeps": {"td3bc": SUBSTEPS, "iql": "as many as it takes"},
         "evaluation_looks": LOOKS,
         "evaluation_episodes": EPISODES,
         "network": "U-Net of 1.3 M parameters (the paper: 178 M)",

@@ -62,7 +62,7 @@ class ConfigurationError(GenrlError):
 
 
 class DivergenceError(GenrlError):
-    """A fit led to weights that are no numbers."""
+    """A fit led to weights, or guidance to states, that are no numbers."""
 
 
 class WorkerError(GenrlError):

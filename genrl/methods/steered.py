@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
@@ -9,7 +10,7 @@ from typing import ClassVar
 
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import ConfigurationError, DivergenceError
 from genrl.data.ranges import require_numbers
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator
@@ -88,7 +89,11 @@ class Steered(Composite):
         length: int | None = None,
         batch_size: int | None = None,
     ) -> Episodes:
-        """The model's episodes, led; conditions and errors are those of ``TrajectoryDiffusion.synthesize``."""
+        """The model's episodes, led; conditions and other errors are those of ``TrajectoryDiffusion.synthesize``.
+
+        Raises:
+            DivergenceError: guidance led beyond all numbers.
+        """
         continued = length is not None and length > self.method.horizon
         watched, gradient, sampling = Diagnostics(), self.gradient(continued), self.method.sampling
 
@@ -105,4 +110,9 @@ class Steered(Composite):
 
         episodes = self.method.synthesize(block, conditions, length=length, batch_size=batch_size, steer=steer)
         self.watched = watched
+        if not all(map(math.isfinite, watched.guidance)):
+            raise DivergenceError(
+                "Guidance led beyond all numbers: a shift in so few substeps goes far beyond the aim of so sharp an"
+                " agent. Leave substeps out, which takes as many as are needed, or lower the scale."
+            )
         return episodes

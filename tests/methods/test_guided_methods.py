@@ -11,7 +11,7 @@ import torch
 
 from genrl.data.arrays import from_arrays
 from genrl.data.conditions import Conditions
-from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError
+from genrl.data.errors import CheckpointError, ConditionError, ConfigurationError, DivergenceError
 from genrl.data.randomness import generator
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
@@ -223,6 +223,16 @@ def test_two_processes_make_the_same_data(model, critic, tmp_path):
     two = synthesize(method, "two-v0", plan, root=tmp_path, progress=False, processes=2)
     assert [(p / "data" / "main_data.hdf5").exists() for p in (one, two)] == [True, True]
     assert_close(load_data("one-v0", tmp_path), load_data("two-v0", tmp_path), atol=0)
+
+
+def test_guidance_that_leads_beyond_all_numbers_is_told():
+    model = fit(WINDOWS(net=partial(WindowMLP, width=8, layers=1), squash=False), linear(40), 5, progress=False)
+    sharp = fit(AGENTS["iql"](), linear(40), 5, progress=False)
+    with torch.no_grad():
+        sharp.log_std.fill_(-3.0)
+    with pytest.raises(DivergenceError, match="Leave substeps out"):
+        led(model, sharp, 100.0, substeps=4).synthesize(Block(0, 0, 4))
+    assert led(model, sharp, 100.0).synthesize(Block(0, 0, 4)).actions[""].isfinite().all()
 
 
 def test_what_cannot_lead_is_refused_by_name(model, critic):
