@@ -34,6 +34,17 @@ def test_the_python_runs(tmp_path):
     assert (tmp_path / "trajectories.png").stat().st_size > 10_000
 
 
+def test_data_of_ones_own_come_from_arrays(tmp_path):
+    (code,) = (block for block in blocks("py") if "from_arrays" in block)
+    code = "import genrl\n" + code.replace("own, 200", "own, 4").replace(", 500)", ", 30)")
+    environment = {"MINARI_DATASETS_PATH": str(tmp_path / "datasets"), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    assert "<html" in (tmp_path / "report.html").read_text()
+
+
 def test_the_commands_are_those_there_are():
     (commands,) = (block for block in blocks("") if "genrl info" in block)
     assert set(re.findall(r"^genrl (\w+)", commands, re.MULTILINE)) == set(COMMANDS) - {"demo"}

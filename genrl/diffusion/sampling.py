@@ -40,8 +40,8 @@ class Sampling(Setting):
         spacing: name of the grid in ``genrl.diffusion.spacings``.
         temperature: factor on the noise that samples begin with and that the solver adds; below 1 samples gather where
             the data are densest, with 0 they are all one. Known entries are noised as ever.
-        precision: 32-true, or bf16-mixed, in which networks multiply and convolve in bfloat16. That takes a half to
-            three quarters of the time on a CPU that has it; what the batch size changes by rounding, it changes more.
+        precision: 32-true, or bf16-mixed, in which networks multiply and convolve in bfloat16. That takes 0.7 to
+            0.9 of the time on a CPU that has it; what the batch size changes by rounding, it changes more.
 
     Raises:
         ConfigurationError: there is no such solver, option, grid, temperature or precision.
