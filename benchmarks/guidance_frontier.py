@@ -219,7 +219,7 @@ BENCHMARK = Benchmark(
         *cells(TUNING_SEEDS),
         *(Cell("guided", place, seed, led) for seed in TUNING_SEEDS for place in ENVIRONMENTS for led in BEYOND),
     ],
-    tried={"guided": 2},  # one and four substeps; the scales are the frontier itself
+    tried={"guided": len(SCALES) + len(BEYOND), "world_model": len(SHARES)},
 )
 
 if __name__ == "__main__":

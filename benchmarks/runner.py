@@ -203,6 +203,7 @@ def result_file(benchmark: Benchmark, results: Results) -> dict[str, Any]:
         "settings": {
             **benchmark.settings,
             "seeds": seeds,
+            "seeds_counted": {place or "": len(counted) for place, counted in results.complete.items()},
             "missing": [str(cell) for cell in results.missing],
             "machine": machine() | {"processor": ", ".join(results.processors)},
             "code": benchmark.fingerprint(),

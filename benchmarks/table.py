@@ -119,8 +119,9 @@ def _number(value: float) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     """Seeds, completeness, settings tried and the machine, in one line."""
     settings = result["settings"]
-    seeds = settings["seeds"]
-    parts = [f"{len(seeds)} seeds" if len(seeds) > 1 else "one run"]
+    counts = sorted(settings["seeds_counted"].values()) or [0]
+    most = f"{counts[-1]} seeds" if counts[-1] > 1 else "one run"
+    parts = [most if counts[0] == counts[-1] else f"{counts[0]} to {most}"]
     if result["cells.done"] < result["cells.planned"]:
         parts.append(f"{result['cells.done']} of {result['cells.planned']} cells done")
     if result["preliminary"]:

@@ -15,7 +15,7 @@ RESULT = {
     "overhead.heun.mlp1": 1.15, "overhead.heun.unet256": 1.02, "overhead.euler.mlp1": 1.1,
     "windows_per_s": 2612345.6,
     "seeds": 3, "cells.done": 6, "cells.planned": 8, "tried.real": 1, "tried.both": 4, "preliminary": True,
-    "settings": {"seeds": [0, 1, 2], "machine": {"processor": "Z80", "threads": 1}},
+    "settings": {"seeds_counted": {"a": 3, "b": 2}, "machine": {"processor": "Z80", "threads": 1}},
 }  # fmt: skip
 
 EXPECTED = """\
@@ -34,7 +34,7 @@ EXPECTED = """\
 | copying | 0.512 |
 | windows_per_s | 2,612,346 |
 
-<sub>3 seeds; 6 of 8 cells done; **preliminary**; settings tried: real 1, both 4; Z80, 1 thread</sub>"""
+<sub>2 to 3 seeds; 6 of 8 cells done; **preliminary**; settings tried: real 1, both 4; Z80, 1 thread</sub>"""
 
 
 @pytest.fixture
