@@ -95,13 +95,13 @@ def require_method(model: object) -> Method:
     Raises:
         ConfigurationError: it does not by itself, as a world model or a learner.
     """
-    if not isinstance(model, Method):
+    if not hasattr(model, "synthesize"):
         raise ConfigurationError(
             f"A {type(model).__name__} makes no data by itself. A world model does so with a policy to act in it:"
             " Imagination(world_model, policy), or the policy's checkpoint after --guide. A learner acts in an"
             " environment: see genrl.collect."
         )
-    return model
+    return model  # type: ignore[return-value]
 
 
 class Composite(Method):

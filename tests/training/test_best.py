@@ -135,7 +135,7 @@ def test_fitting_twice_gives_the_same_weights_and_leaves_the_global_stream_alone
 
 
 def test_what_cannot_be_fitted_is_refused():
-    with pytest.raises(ConfigurationError, match="at least one step, not 0"):
+    with pytest.raises(ConfigurationError, match="steps must be at least 1, not 0"):
         fit(METHODS["trajectory-mlp"](), linear(), 0)
     for data, share in ((linear(), 0.0), (linear(1), 0.5)):
         with pytest.raises(ConfigurationError, match=r"patience of 3 .* none are held out"):
