@@ -119,7 +119,7 @@ def _number(value: float) -> str:
 def _provenance(result: Mapping[str, Any]) -> str:
     """Seeds, completeness, settings tried and the machine, in one line."""
     settings = result["settings"]
-    counts = sorted(settings["seeds_counted"].values()) or [0]
+    counts = sorted(settings.get("seeds_counted", {"": len(settings.get("seeds", []))}).values()) or [0]
     most = f"{counts[-1]} seeds" if counts[-1] > 1 else "one run"
     parts = [most if counts[0] == counts[-1] else f"{counts[0]} to {most}"]
     if result["cells.done"] < result["cells.planned"]:

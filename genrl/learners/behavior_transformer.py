@@ -104,8 +104,8 @@ def focal_loss(logits: Tensor, classes: Tensor, focus: float) -> Tensor:
     Source: "Focal Loss for Dense Object Detection" (Lin et al. 2017), https://arxiv.org/abs/1708.02002, equation 4.
     """
     log_p = F.log_softmax(logits, dim=-1).gather(-1, classes[..., None])[..., 0]
-    missed = -torch.expm1(log_p)  # 1 - p
-    return -(missed.clamp(min=torch.finfo(log_p.dtype).tiny) ** focus) * log_p  # 0 has no slope for focus below 1
+    missed = (1 - log_p.exp()).clamp(min=torch.finfo(log_p.dtype).tiny)  # 0 has no slope for gamma below 1
+    return -(missed**focus) * log_p
 
 
 def _of(bins: Tensor, offsets: Tensor) -> Tensor:
