@@ -410,6 +410,19 @@ def test_a_result_that_cannot_be_stored_is_printed_first(tmp_path):
     assert (tmp_path / "result.json").read_text() == "older"
 
 
+def test_blocks_without_room_are_told_and_leave_no_part_behind(fitted, tmp_path):
+    made = ["synthesize", "--method", str(fitted["trajectory_diffusion_pointmaze"]), "--episodes", "8", "--out", "a-v0"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "genrl.cli", *made, "--sampling.steps", "2", "--root", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    assert finished.returncode == 2
+    assert "has no space for it or is not writable" in finished.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_an_error_of_the_system_is_told_whether_or_not_it_names_a_file(tmp_path):
     with pytest.raises(OSError, match="space") as full, open("/dev/full", "w", buffering=1) as file:
         file.write("one line\n")
@@ -497,14 +510,22 @@ def test_a_data_set_whose_environment_cannot_be_read_gives_one_sentence(spec, ro
 
 
 @pytest.mark.parametrize(
-    ("command", "begun"), [("collect", ".genrl-*/new"), ("fit", "*/version_0/checkpoints/last.ckpt")]
+    ("command", "begun"),
+    [
+        ("collect", ".genrl-*/new"),
+        ("fit", "*/version_0/checkpoints/last.ckpt"),
+        ("synthesize", ".genrl-blocks/*/*.safetensors"),
+    ],
 )
-def test_an_interrupted_command_ends_in_one_sentence(command, begun, root, tmp_path):
+def test_an_interrupted_command_ends_in_one_sentence(command, begun, fitted, root, tmp_path):
     endless = ["--env", "CartPole-v1", "--policy", "random", "--episodes", "1000000", "--out", "a-v0", *QUIET]
     endless += ["--root", str(tmp_path)]
     if command == "fit":
         config = next(path for path in CONFIGS if path.stem == "bc_pointmaze")
         endless = [*short_fit(config, root, tmp_path), "--trainer.max_epochs=1000000"]
+    if command == "synthesize":
+        endless = ["--method", str(fitted["trajectory_diffusion_pointmaze"]), "--episodes", "1000000", *endless[-6:]]
+        endless += ["--block_size", "8", "--sampling.steps", "2", "--processes", "2"]
     start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # whoever started this
     call = [sys.executable, "-c", f"{start}; from genrl.cli import main; sys.exit(main())", command, *endless]
     process = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
@@ -516,7 +537,7 @@ def test_an_interrupted_command_ends_in_one_sentence(command, begun, root, tmp_p
     assert process.returncode == 130
     assert told.splitlines()[-1] == f"genrl {command}: interrupted; what was complete by then is kept."
     assert "Traceback" not in told
-    assert not list(tmp_path.glob(".*"))
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".genrl-blocks"]
 
 
 def test_data_are_not_overwritten_unless_asked(root, capsys):

@@ -212,7 +212,10 @@ class SpaceCodec(nn.Module):
         for path, codec in self._leaves():
             if path not in leaves or tuple(leaves[path].shape)[leaves[path].ndim - len(codec.shape) :] != codec.shape:
                 given = tuple(leaves[path].shape) if path in leaves else "none"
-                raise AlignmentError(f"The leaf '{path}' must have the shape (R, *{codec.shape}), not {given}.")
+                raise AlignmentError(
+                    f"The leaf '{path}' must have the shape (R, *{codec.shape}), not {given}: it is of another space"
+                    " than the one that this was fitted to."
+                )
         if not self.paths:
             return self._place.new_zeros((next(iter(leaves.values())).shape[0], 0))
         device = self._place.device

@@ -13,7 +13,7 @@ import torch
 from minari.serialization import deserialize_space, serialize_space
 from torch import Tensor
 
-from genrl.data.errors import ConfigurationError, UnsupportedSpaceError
+from genrl.data.errors import AlignmentError, ConfigurationError, UnsupportedSpaceError
 
 LEAF_SPACES = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)
 
@@ -105,13 +105,22 @@ def _sorted(space: gym.spaces.Dict) -> list[tuple[Any, gym.Space]]:
 
 
 def flatten(space: gym.Space, value: Any) -> dict[str, np.ndarray]:
-    """Split a (batched) value of ``space`` into its leaves by path; arrays are not copied."""
-    if isinstance(space, gym.spaces.Dict):
-        children = [(key, child, value[key]) for key, child in _sorted(space)]
-    elif isinstance(space, gym.spaces.Tuple):
-        children = [(str(i), child, value[i]) for i, child in enumerate(space.spaces)]
-    else:
-        return {"": np.asarray(value)}
+    """Split a (batched) value of ``space`` into its leaves by path; arrays are not copied.
+
+    Raises:
+        AlignmentError: the value lacks a part of the space.
+    """
+    try:
+        if isinstance(space, gym.spaces.Dict):
+            children = [(key, child, value[key]) for key, child in _sorted(space)]
+        elif isinstance(space, gym.spaces.Tuple):
+            children = [(str(i), child, value[i]) for i, child in enumerate(space.spaces)]
+        else:
+            return {"": np.asarray(value)}
+    except (KeyError, IndexError, TypeError) as error:
+        raise AlignmentError(
+            f"A {type(value).__name__} lacks a part ({error}) of {space}: it is of another space."
+        ) from error
     leaves = {}
     for key, child, part in children:
         for path, leaf in flatten(child, part).items():

@@ -37,8 +37,11 @@ class Shards:
         digest = hashlib.sha256(content).hexdigest()
         self.folder.mkdir(parents=True, exist_ok=True)  # another process with the same plan clears it at its end
         partial = self.folder / f".{index:06d}-{os.getpid()}.partial"
-        partial.write_bytes(content)
-        partial.rename(self.folder / f"{index:06d}-{digest}.safetensors")
+        try:
+            partial.write_bytes(content)
+            partial.rename(self.folder / f"{index:06d}-{digest}.safetensors")
+        finally:
+            partial.unlink(missing_ok=True)
 
     def read(self, index: int, spec: DataSpec, card: DatasetCard) -> Episodes | None:
         """One block, or None where it is missing or damaged (then it is to be made again)."""

@@ -21,6 +21,7 @@ from genrl.data.errors import WorkerError
 from genrl.data.locate import datasets_root, require_new
 from genrl.data.manifest import FILE_NAME, sha256
 from genrl.data.ranges import require_whole
+from genrl.data.room import told_without_room
 from genrl.data.store import save
 from genrl.methods.method import Method
 from genrl.synthesis.forecast import forecast
@@ -57,6 +58,7 @@ def synthesize(
         ConfigurationError: the method was never fitted, or there is not even one process.
         DatasetExistsError: there is a data set of that id and ``overwrite`` is not set; nothing is computed then.
         WorkerError: one of several processes died.
+        DatasetError: there is no room for it.
     """
     require_whole(1, processes=processes)
     spec = fitted_spec(method)
@@ -65,7 +67,8 @@ def synthesize(
     key = identity({}, dataset_id, weights, _identity(plan), *map(_content, method.reads))
     shards = Shards(datasets_root(root) / ".genrl-blocks" / key)
     card = synthetic_card(method)
-    _make_missing(method, plan, shards, processes, progress)
+    with told_without_room(dataset_id, datasets_root(root)):
+        _make_missing(method, plan, shards, processes, progress)
     provenance = {
         "synthesized_by": type(method).__qualname__,
         "configuration": method.configuration(),

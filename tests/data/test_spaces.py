@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_episodes import any_space, fill
 
 from genrl.data.codecs import SpaceCodec
-from genrl.data.errors import UnsupportedSpaceError
+from genrl.data.errors import AlignmentError, UnsupportedSpaceError
 from genrl.data.spaces import flatten, leaf_spaces, space_from_json, space_to_json, to_tensors, unflatten
 
 
@@ -84,3 +84,10 @@ def test_the_order_in_which_a_dict_was_made_does_not_matter():
     for space in (one, other, space_from_json(space_to_json(one))):
         assert list(leaf_spaces(space)) == list(flatten(space, value)) == ["place", "velocity"]
         assert SpaceCodec(space).encode(to_tensors(flatten(space, value))).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_a_value_of_another_space_is_refused():
+    space = spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Tuple([spaces.Discrete(2)])})
+    for value in (np.zeros((3, 2)), {"a": np.zeros((3, 2))}, {"a": np.zeros((3, 2)), "b": ()}):
+        with pytest.raises(AlignmentError, match=r"lacks a part .* it is of another space"):
+            flatten(space, value)
