@@ -175,7 +175,7 @@ class Lockstep:
         """
         try:
             given = flatten(self.action_space, actions)
-        except (KeyError, IndexError, TypeError) as error:
+        except AlignmentError as error:
             raise AlignmentError(f"The policy returned {type(actions).__name__} for {self.action_space}.") from error
         leaves = {}
         for path, leaf in given.items():

@@ -85,7 +85,7 @@ def numeric(array: np.ndarray) -> bool:
 def _leaves(value: Any, space: gym.Space, steps: int, extra: int, kind: str, where: str) -> Arrays:
     try:
         parts = flatten(space, value)
-    except (KeyError, IndexError, TypeError) as error:
+    except AlignmentError as error:
         raise AlignmentError(f"{where}: the {kind}s do not have the leaves {list(leaf_spaces(space))}.") from error
     leaves = {}
     for path, leaf in leaf_spaces(space).items():
