@@ -373,6 +373,23 @@ def test_synthesize_takes_one_condition_per_episode_from_a_file(fitted, root, tm
     np.testing.assert_allclose(data.observations["desired_goal"][data.observation_starts], goals, atol=1e-6)
 
 
+def test_what_others_print_is_not_shown(fitted):
+    """Gymnasium-Robotics tells of environments that nobody asked for."""
+    call = [
+        sys.executable,
+        "-m",
+        "genrl.cli",
+        "evaluate",
+        "--policy",
+        str(fitted["td3bc_pointmaze"]),
+        "--episodes",
+        "1",
+    ]
+    finished = subprocess.run([*call, "--max_steps", "2", *QUIET], capture_output=True, text=True)
+    assert finished.returncode == 0
+    assert finished.stderr == ""
+
+
 def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, capsys):
     policy = ["--policy", str(fitted["td3bc_pointmaze"]), "--episodes", "3", "--max_steps", "20"]
     assert main(["evaluate", *policy, "--out", str(tmp_path / "result.json"), *QUIET]) == 0

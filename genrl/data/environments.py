@@ -4,6 +4,7 @@ import importlib
 import io
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -40,6 +41,8 @@ def make_env(env: EnvLike, env_options: Mapping[str, Any] | None = None) -> gym.
 
 
 def _made(env: str | EnvSpec, kwargs: dict[str, Any]) -> gym.Env:
+    if isinstance(env, EnvSpec) and str(env.entry_point).startswith("gymnasium_robotics"):
+        _robotics()
     try:
         return gym.make(env, **kwargs)
     except (gym.error.Error, TypeError, ImportError, KeyError, ValueError, OSError, AssertionError) as error:
@@ -61,14 +64,19 @@ def _register(env_id: str) -> None:
             for home in OWN_ENVIRONMENTS:
                 importlib.import_module(home)
         elif name not in gym.registry:
-            with redirect_stderr(io.StringIO()):  # it prints a notice about environments of other families
-                gym.register_envs(importlib.import_module("gymnasium_robotics"))  # slow, so only where an id asks
+            gym.register_envs(_robotics())
         gym.spec(name)
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise ConfigurationError(
             f"No environment '{env_id}' is registered: {error} Check the id with gymnasium.pprint_registry(), "
             "name the package that registers it ('package:id'), or pass a function that makes the environment."
         ) from error
+
+
+def _robotics() -> ModuleType:
+    """Gymnasium-Robotics, which is slow to import and prints a notice about environments that nobody asked for."""
+    with redirect_stderr(io.StringIO()):
+        return importlib.import_module("gymnasium_robotics")
 
 
 def env_spec_json(env: gym.Env) -> str | None:

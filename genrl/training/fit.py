@@ -35,6 +35,7 @@ NOTICES = (
     "Using ModelCheckpoint with manual optimization",  # its advice would break an exact resume
     "Total length of `list` across ranks is zero",  # nothing is held out
     "your dataloader is not resumable",  # it asks the Trainer where to go on, see RandomBatches
+    "The dirpath has changed from",  # a run that goes on, or is looked at, has a folder of its own
     "loading a checkpoint outside the 'fit' stage",  # the weights stored first are the averaged ones
 )
 
