@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
@@ -76,6 +77,21 @@ class Steered(Composite):
     def gradient(self, continued: bool = False) -> Gradient:
         """Where to; ``continued`` windows are those of stitched episodes, whose last actions are carried out too."""
 
+    def _warn_of_overshoot(self, gradient: Gradient) -> None:
+        """Tell of substeps so large, where noise is high, that each leads further from the aim than it began."""
+        substeps, curvature = self.guidance.substeps, getattr(gradient, "curvature", None)
+        if substeps is None or not curvature or self.guidance.normalize:
+            return
+        sampling = self.method.sampling
+        highest = abs(self.guidance.schedule(sampling.moment(getattr(sampling, "sigma_max", 1.0))))
+        if highest * curvature > 2 * substeps:
+            warnings.warn(
+                f"With substeps={substeps} guidance of weight {highest:.3g} leads ever further beyond the aim of an"
+                f" agent as sharp as this (curvature {curvature:.3g}), to the bounds of the actions or beyond all"
+                f" numbers: leave substeps out, or take {math.ceil(highest * curvature)}.",
+                stacklevel=3,
+            )
+
     @property
     def diagnostics(self) -> dict[str, float]:
         """Strength of guidance against the denoiser's own updates in the last block."""
@@ -96,6 +112,7 @@ class Steered(Composite):
         """
         continued = length is not None and length > self.method.horizon
         watched, gradient, sampling = Diagnostics(), self.gradient(continued), self.method.sampling
+        self._warn_of_overshoot(gradient)
 
         def steer(denoiser: Estimator) -> Estimator:
             return Guided(

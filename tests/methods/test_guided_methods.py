@@ -1,6 +1,7 @@
 """Methods that lead a fitted diffusion model: by a policy, by a critic, by an amplified return."""
 
 import math
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -230,9 +231,14 @@ def test_guidance_that_leads_beyond_all_numbers_is_told():
     sharp = fit(AGENTS["iql"](), linear(40), 5, progress=False)
     with torch.no_grad():
         sharp.log_std.fill_(-3.0)
-    with pytest.raises(DivergenceError, match="Leave substeps out"):
+    with (
+        pytest.warns(UserWarning, match=r"With substeps=4 guidance of weight 100 .* leave substeps out, or take \d+"),
+        pytest.raises(DivergenceError, match="Leave substeps out"),
+    ):
         led(model, sharp, 100.0, substeps=4).synthesize(Block(0, 0, 4))
-    assert led(model, sharp, 100.0).synthesize(Block(0, 0, 4)).actions[""].isfinite().all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert led(model, sharp, 100.0).synthesize(Block(0, 0, 4)).actions[""].isfinite().all()
 
 
 def test_what_cannot_lead_is_refused_by_name(model, critic):
