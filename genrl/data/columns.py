@@ -16,8 +16,6 @@ from genrl.data.episodes import Episodes
 from genrl.data.errors import AlignmentError
 from genrl.data.spaces import Leaves, leaf_spaces
 
-CHOICES = (gym.spaces.Discrete, gym.spaces.MultiDiscrete)
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -26,13 +24,13 @@ class Columns:
     Attributes:
         names: D names such as ``observation[3]``, ``action[0]``, ``action=2`` (a category) and ``reward``; a leaf of a
             name that is taken by another is told by its group too, ``observation/action[0]``.
-        choices: D, whether a column is one of several categories.
+        categories: D, the value of the category that a column stands for; None for a number's own column.
         rows: (N, D) float32.
         left_out: paths of image leaves that no column stands for.
     """
 
     names: list[str]
-    choices: list[bool]
+    categories: list[int | None]
     rows: Tensor
     left_out: list[str]
 
@@ -40,8 +38,8 @@ class Columns:
     def variables(self) -> dict[str, slice]:
         """Name -> its columns: one for a number, one a category for a choice (``action=0``, ``action=1``, ...)."""
         found: dict[str, slice] = {}
-        for d, (name, choice) in enumerate(zip(self.names, self.choices, strict=True)):
-            variable = name.rpartition("=")[0] if choice else name
+        for d, (name, category) in enumerate(zip(self.names, self.categories, strict=True)):
+            variable = name if category is None else name.removesuffix(f"={category}")
             found[variable] = slice(found[variable].start if variable in found else d, d + 1)
         return found
 
@@ -57,8 +55,9 @@ class Columns:
         states = cls.of_observations(episodes)
         actions = cls._of_leaves(episodes.action_space, episodes.actions, _leaf_names(episodes)["action"])
         rows = torch.cat([states.rows[episodes.observation_rows], actions.rows, episodes.rewards.float()[:, None]], -1)
-        choices = [*states.choices, *actions.choices, False]
-        return cls([*states.names, *actions.names, "reward"], choices, rows, [*states.left_out, *actions.left_out])
+        names = [*states.names, *actions.names, "reward"]
+        categories = [*states.categories, *actions.categories, None]
+        return cls(names, categories, rows, [*states.left_out, *actions.left_out])
 
     @classmethod
     def of_observations(cls, episodes: Episodes) -> Columns:
@@ -73,9 +72,9 @@ class Columns:
         kept = [path for path in spaces if path not in images]
         rows = next(iter(leaves.values())).shape[0]
         table = SpaceCodec(space, kept).encode(leaves).float() if kept else torch.zeros(rows, 0)
-        entries = {path: _names(spaces[path], names[path]) for path in kept}
-        choices = [isinstance(spaces[path], CHOICES) for path in kept for _ in entries[path]]
-        return cls([name for path in kept for name in entries[path]], choices, table, [names[path] for path in images])
+        entries = [entry for path in kept for entry in _entries(spaces[path], names[path])]
+        left_out = [names[path] for path in images]
+        return cls([name for name, _ in entries], [category for _, category in entries], table, left_out)
 
 
 def comparable(real: Episodes, synthetic: Episodes) -> tuple[Columns, Columns]:
@@ -108,12 +107,17 @@ def _is_image(space: gym.Space) -> bool:
     return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
 
 
-def _names(space: gym.Space, name: str) -> list[str]:
-    """A name for each column that the codec gives the leaf."""
+def _entries(space: gym.Space, name: str) -> list[tuple[str, int | None]]:
+    """The name of each column that the codec gives the leaf, and the category that it stands for."""
     if isinstance(space, gym.spaces.Discrete):
-        return [f"{name}={space.start + value}" for value in range(int(space.n))]
+        return _categories(name, int(space.start), int(space.n))
     if isinstance(space, gym.spaces.MultiDiscrete):
-        counts, starts = space.nvec.ravel(), space.start.ravel()
-        return [f"{name}[{i}]={starts[i] + value}" for i, count in enumerate(counts) for value in range(count)]
+        choices = enumerate(zip(space.start.ravel().tolist(), space.nvec.ravel().tolist(), strict=True))
+        return [entry for i, (start, count) in choices for entry in _categories(f"{name}[{i}]", start, count)]
     shape = space.shape or ()  # Box or MultiBinary
-    return [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(shape)] if shape else [name]
+    names = [f"{name}[{','.join(map(str, index))}]" for index in np.ndindex(shape)] if shape else [name]
+    return [(each, None) for each in names]
+
+
+def _categories(name: str, start: int, count: int) -> list[tuple[str, int | None]]:
+    return [(f"{name}={value}", value) for value in range(start, start + count)]

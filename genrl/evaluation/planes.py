@@ -71,10 +71,10 @@ class OverTime:
     def project(self, episodes: Episodes) -> np.ndarray:
         """(N + E, 2) step and value."""
         columns = Columns.of_observations(episodes)
-        if not columns.choices[0]:
+        if columns.categories[0] is None:
             values = columns.rows[:, 0]
         else:  # a category, by its own number
-            values = torch.tensor([int(name.rpartition("=")[2]) for name in columns.names])[columns.rows.argmax(-1)]
+            values = torch.tensor(columns.categories)[columns.rows.argmax(-1)]
         steps = np.concatenate([np.arange(length + 1) for length in episodes.lengths.tolist()])
         return np.stack([steps, values.double().numpy()], -1)
 

@@ -121,8 +121,8 @@ def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> P
     variables = list(first.variables.items())[:most]
     picture, panels = grid(len(variables), 4, 2.45, 1.8)
     for (name, columns), axes in zip(variables, panels, strict=True):
-        if first.choices[columns.start]:
-            _shares(axes, first.names[columns], one[:, columns], two[:, columns])
+        if first.categories[columns.start] is not None:
+            _shares(axes, np.array(first.categories[columns]), one[:, columns], two[:, columns])
             distance = total_variation(one[:, columns], two[:, columns])
         else:
             _histograms(axes, one[:, columns.start], two[:, columns.start])
@@ -135,9 +135,8 @@ def marginals(real: Episodes, synthetic: Episodes, most: int = MOST_PANELS) -> P
     return picture
 
 
-def _shares(axes: Axes, names: Sequence[str], real: np.ndarray, synthetic: np.ndarray) -> None:
+def _shares(axes: Axes, values: np.ndarray, real: np.ndarray, synthetic: np.ndarray) -> None:
     """Share of each category, a bar for real and a step for synthetic, at the category's own number."""
-    values = np.array([int(name.rpartition("=")[2]) for name in names])
     edges = np.append(values, values[-1] + 1) - 0.5
     axes.bar(values, real.mean(0), width=1.0, color=REAL, alpha=0.35, label="real")
     axes.stairs(synthetic.mean(0), edges, color=SYNTHETIC, linewidth=1.4, label="synthetic")

@@ -5,7 +5,7 @@ A model's errors add up over an episode; its predicted return is worth as much a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -83,15 +83,15 @@ def replay(data: Episodes, simulator: Simulator | None = None) -> Replay:
         raise ConditionError(
             f"The simulator can be put where none of these {len(data)} episodes begins: 'genrl dynamics' says why."
         )
-    if unlike.any():
-        return replace(replay(data.select(~unlike), simulator), left_out=int(unlike.sum()), tried=_tried(data))
-    true, apart = np.zeros(len(data)), np.zeros(len(data))
-    for row, (start, length) in enumerate(zip(first.tolist(), data.lengths.tolist(), strict=True)):
+    kept = (~unlike).nonzero()[:, 0]
+    true, apart = np.zeros(len(kept)), np.zeros(len(kept))
+    for row, episode in enumerate(kept.tolist()):
+        start, length = int(first[episode]), int(data.lengths[episode])
         shown = slice(start, start + length + 1)  # its observations
-        done = data.actions[""][data.transition_starts[row] :][:length]
+        done = data.actions[""][data.transition_starts[episode] :][:length]
         made, rewards = simulator.episode(states[start], done, goals[shown][1:])
         true[row], apart[row] = rewards.sum(), (made[-1] - states[shown][-1]).norm()
-    return Replay(data.returns.numpy(), true, apart, _tried(data))
+    return Replay(data.returns[kept].numpy(), true, apart, _tried(data), int(unlike.sum()))
 
 
 def _tried(data: Episodes) -> int | None:

@@ -76,7 +76,7 @@ class Stored(nn.Module, ABC):
         """Everything that is needed to rebuild this module but its weights, as primitives.
 
         Raises:
-            ConfigurationError: the module was never fitted, or an argument cannot be stored.
+            ConfigurationError: the module was never fitted, or its class or an argument cannot be stored.
         """
         if self.spec is None:
             raise ConfigurationError(f"This {type(self).__name__} was never fitted; fit or load it first.")
@@ -130,14 +130,17 @@ def rebuild(header: dict[str, Any]) -> Stored:
 
 
 def class_path(target: type) -> str:
-    """Where a class is found again."""
-    return f"{target.__module__}.{target.__qualname__}"
+    """Where a class is found again.
 
-
-def _found_again(target: type) -> str:
+    Raises:
+        ConfigurationError: it was made inside a function.
+    """
     if "<locals>" in target.__qualname__:
-        raise TypeError(f"{target.__qualname__}, a class made inside a function,")
-    return class_path(target)
+        raise ConfigurationError(
+            f"{target.__qualname__} is a class made inside a function, which no checkpoint could find again; define it"
+            " at the top of a module."
+        )
+    return f"{target.__module__}.{target.__qualname__}"
 
 
 def to_primitive(value: Any) -> Any:
@@ -145,6 +148,7 @@ def to_primitive(value: Any) -> Any:
 
     Raises:
         TypeError: it is of a kind that could not be brought back.
+        ConfigurationError: its class was made inside a function.
     """
     if isinstance(value, Stored):  # a module made of others that were fitted before
         return {"fitted": value.header()}
@@ -156,12 +160,12 @@ def to_primitive(value: Any) -> Any:
             raise TypeError(value)
         target = parts[0]
         arguments = {name: to_primitive(part) for name, part in value.keywords.items()}
-        return {"class_path": _found_again(target), "init_args": arguments}
+        return {"class_path": class_path(target), "init_args": arguments}
     if inspect.isclass(value):
-        return {"class_path": _found_again(value), "init_args": {}}
+        return {"class_path": class_path(value), "init_args": {}}
     if isinstance(value, Setting):
         arguments = {f.name: to_primitive(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
-        return {"class_path": _found_again(type(value)), "init_args": arguments}
+        return {"class_path": class_path(type(value)), "init_args": arguments}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (list, tuple)):
@@ -197,7 +201,7 @@ def in_full(value: Any) -> Any:
         try:
             takes = inspect.signature(resolve_name(value["class_path"])).parameters.values()
             defaults = {each.name: to_primitive(each.default) for each in takes if each.default is not each.empty}
-        except (ImportError, AttributeError, TypeError, ValueError):  # to be compared as it is
+        except (ImportError, AttributeError, ConfigurationError, TypeError, ValueError):  # to be compared as it is
             defaults = {}
         value = {**value, "init_args": {**defaults, **value["init_args"]}}
     return {name: in_full(part) for name, part in value.items()}

@@ -242,9 +242,16 @@ def test_a_class_made_inside_a_function_cannot_be_stored():
     class Local(WindowMLP):
         pass
 
+    class Own(TrajectoryDiffusion):
+        pass
+
     for net in (Local, partial(Local, width=3)):
-        with pytest.raises(ConfigurationError, match=r"Local, a class made inside a function, among the arguments"):
+        with pytest.raises(ConfigurationError, match=r"Local is a class made inside a function"):
             TrajectoryDiffusion(net).configuration()
+    own = Own(WindowMLP, horizon=2, overlap=1)
+    own.prepare(linear())
+    with pytest.raises(ConfigurationError, match=r"Own is a class made inside a function, .*; define it at the top of"):
+        own.header()
 
 
 def test_a_folder_is_no_file_to_save_to(stored, tmp_path):
