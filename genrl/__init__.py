@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each name under its own, so that type checkers take it for exported
     from genrl.data.alone import Alone as Alone
+    from genrl.data.arrays import to_transitions as to_transitions
     from genrl.data.collect import collect as collect
     from genrl.data.conditions import Conditions as Conditions
     from genrl.data.environments import make_env as make_env
@@ -94,6 +95,7 @@ _HOMES = {
     # data sets
     "load_dataset": "genrl.data.store:load",
     "save_dataset": "genrl.data.store:save",
+    "to_transitions": "genrl.data.arrays:to_transitions",
     "collect": "genrl.data.collect:collect",
     "info": "genrl.data.info:info",
     "verify": "genrl.data.verify:verify",

@@ -93,9 +93,7 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         print(f"genrl {name}: {sentence}", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, SystemExit) as end:
-        if KeyboardInterrupt not in (type(end), type(end.__context__)):  # Lightning exits by itself when interrupted
-            raise
+    except KeyboardInterrupt:
         print(f"genrl {name}: interrupted; what was complete by then is kept.", file=sys.stderr)
         return 130
     if result is not None:
@@ -114,12 +112,15 @@ def show(result: Any) -> None:
 def explained(error: BaseException) -> str | None:
     """One sentence for what the user can mend; None for anything else.
 
-    jsonargparse wraps what a constructor raises, so an error of genrl's own is looked for among the causes.
+    jsonargparse wraps what a constructor raises, so an error of genrl's own, or a package that is not installed, is
+    looked for among the causes.
     """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, GenrlError):
             return str(cause)
+        if isinstance(cause, ModuleNotFoundError):  # of a logger, for instance; it says what to install
+            return " ".join(str(cause).split())
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError):
         where = "" if error.filename is None else f"{error.filename}: "

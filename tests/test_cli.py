@@ -23,6 +23,7 @@ from genrl.cli import COMMANDS, at_home, explained, main
 from genrl.data.errors import CheckpointError
 from genrl.data.store import load as load_data
 from genrl.data.store import save as save_data
+from genrl.evaluation.policies import nested
 from genrl.learners.agent import Agent
 from genrl.methods.learned_world import LearnedWorld
 from genrl.methods.method import Block, Method
@@ -270,6 +271,49 @@ def test_a_killed_fit_resumes_to_the_same_weights(root, tmp_path):
     assert all(torch.equal(resumed["state_dict"][name], value) for name, value in whole["state_dict"].items())
 
 
+def options_of(name: str, root: Path, runs: Path, *more: str) -> list[str]:
+    return [*short_fit(next(path for path in CONFIGS if path.stem == name), root, runs), *more]
+
+
+@pytest.mark.parametrize("looks", ["check_val_every_n_epoch=2", "check_val_every_n_epoch=5", "val_check_interval=2"])
+def test_the_last_epoch_is_kept_whenever_held_out_data_are_looked_at(looks, root, tmp_path):
+    options = options_of("bc_pointmaze", root, tmp_path, "--trainer.max_epochs=3", f"--trainer.{looks}")
+    assert main(["fit", *options]) == 0
+    kept = torch.load(tmp_path / "bc_pointmaze" / "version_0" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 9
+
+
+def test_no_fit_writes_over_another_or_does_nothing(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = [word for word in options_of("bc_pointmaze", root, tmp_path) if "logger" not in word]
+    plain += ["--trainer.logger=false"]
+    assert main(["fit", *plain]) == 0
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    assert main(["fit", *plain]) == 2
+    assert "last.ckpt is of an earlier fit, and this one would write over it" in capsys.readouterr().err
+    assert main(["fit", *plain, "--ckpt_path", str(last)]) == 2
+    assert "has done 1 epochs, and of 1 none is left" in capsys.readouterr().err
+    assert last.read_bytes() == before
+    assert main(["fit", *plain, "--ckpt_path", str(last), "--trainer.max_epochs=2"]) == 0
+    assert torch.load(last, weights_only=True)["global_step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("config", "option", "sentence"),
+    [
+        ("world_model_pointmaze", "--data.val_fraction=0", "EarlyStopping goes by 'val_loss', and no episodes are"),
+        ("world_model_pointmaze", "--trainer.limit_val_batches=0", "EarlyStopping goes by 'val_loss'"),
+        ("td3bc_pointmaze", "--trainer.gradient_clip_val=1.0", "These settings of the Trainer cannot work: Automatic"),
+        ("td3bc_pointmaze", "--checkpoint.monitor=val_los", "These settings of the Trainer cannot work: .*val_los"),
+        ("td3bc_pointmaze", "--trainer.logger=TensorBoardLogger", "tensorboard"),
+    ],
+)
+def test_settings_that_cannot_work_together_are_told_in_a_sentence(config, option, sentence, root, tmp_path, capsys):
+    assert main(["fit", *options_of(config, root, tmp_path, option)]) == 2
+    assert re.search(sentence, capsys.readouterr().err.splitlines()[-1])
+
+
 def test_validate_prints_the_losses_of_a_checkpoint(fitted, capsys):
     checkpoint = fitted["td3bc_pointmaze"]
     config = str(checkpoint.parents[1] / "config.yaml")
@@ -320,10 +364,10 @@ def test_synthesize_then_report(fitted, root, tmp_path):
     assert "<img" in page.read_text()
 
 
-def test_synthesize_is_led_by_a_policy_a_critic_or_an_amplified_return(fitted, root, tmp_path):
+def test_synthesize_is_led_by_a_policy_a_critic_or_an_amplified_return(fitted, root, tmp_path, capsys):
     method, agent = (str(fitted[f"{name}_pointmaze"]) for name in ("trajectory_diffusion", "td3bc"))
     ways = {
-        "guided-v0": ["--guide", agent, "--guidance-scale", "20"],
+        "guided-v0": ["--guide", agent, "--guidance-scale", "20", "--card.author", "[Ann]", "--progress", "true"],
         "published-v0": ["--guide", agent, "--guidance.schedule", "genrl.diffusion.guidance.Published"],
         "climbed-v0": ["--critic", agent, "--guidance_scale=2", "--guidance.normalize=true"],
         "varied-v0": ["--renoise", MAZE, "--renoising.level", "0.3"],
@@ -332,7 +376,9 @@ def test_synthesize_is_led_by_a_policy_a_critic_or_an_amplified_return(fitted, r
     common = ["--method", method, "--sampling.steps", "3", "--episodes", "4", "--root", str(root), *QUIET]
     for name, way in ways.items():
         assert main(["synthesize", *common, *way, "--out", name]) == 0
+    assert "guidance_ratio" in capsys.readouterr().out
     made = {name: load_data(name, root) for name in ways}
+    assert made["guided-v0"].card.author == ("Ann",)
     plain = made.pop("plain-v0")
     for name, data in made.items():
         assert not torch.equal(data.actions[""], plain.actions[""]), name
@@ -388,6 +434,13 @@ def test_what_others_print_is_not_shown(fitted):
     finished = subprocess.run([*call, "--max_steps", "2", *QUIET], capture_output=True, text=True)
     assert finished.returncode == 0
     assert finished.stderr == ""
+
+
+def test_options_of_a_policy_may_be_nested():
+    assert nested({"sampling.steps": 5, "warm": 0.5, "sampling.solver": "heun"}) == {
+        "sampling": {"steps": 5, "solver": "heun"},
+        "warm": 0.5,
+    }
 
 
 def test_evaluate_takes_the_environment_from_the_checkpoint(fitted, tmp_path, capsys):

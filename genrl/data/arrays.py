@@ -11,6 +11,7 @@ from genrl.data.checks import check
 from genrl.data.episodes import DatasetCard, Episodes
 from genrl.data.errors import AlignmentError, EmptyDatasetError
 from genrl.data.inference import infer_space
+from genrl.data.spaces import unflatten
 from genrl.data.table import Table, episode_arrays
 
 CONTINUITY = 1e-4
@@ -142,6 +143,29 @@ def from_transitions(
         card=card,
         name=name,
     )
+
+
+def to_transitions(episodes: Episodes) -> dict[str, Any]:
+    """The flat dictionary that D4RL has and other libraries take, native dtypes; ``from_transitions`` goes back.
+
+    Returns:
+        observations, next_observations and actions (N, *shape), nested as their spaces are; rewards (N,), terminals and
+        timeouts (N,) bool, the last two true where an episode terminates, or is cut off.
+    """
+    rows = episodes.observation_rows
+    seen, space = episodes.observations, episodes.observation_space
+
+    def nested(of: gym.Space, leaves: Mapping[str, Any]) -> Any:
+        return unflatten(of, {path: leaf.numpy() for path, leaf in leaves.items()})
+
+    return {
+        "observations": nested(space, {path: leaf[rows] for path, leaf in seen.items()}),
+        "next_observations": nested(space, {path: leaf[rows + 1] for path, leaf in seen.items()}),
+        "actions": nested(episodes.action_space, episodes.actions),
+        "rewards": episodes.rewards.numpy(),
+        "terminals": episodes.terminations.numpy(),
+        "timeouts": episodes.truncations.numpy(),
+    }
 
 
 def _map(function: Callable[..., Any], *values: Any) -> Any:

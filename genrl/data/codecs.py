@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrl.data.errors import AlignmentError, ConfigurationError, UnsupportedSpaceError
+from genrl.data.errors import AlignmentError, ConditionError, ConfigurationError, UnsupportedSpaceError
 from genrl.data.spaces import Leaves, leaf_spaces
 
 SATURATION = 0.999
@@ -44,6 +44,10 @@ class LeafCodec(nn.Module, ABC):
     def native(self, columns: Tensor) -> Tensor:
         """(..., dim) columns in the space's own units, not squashed; differentiable."""
         return columns
+
+    def outside(self, columns: Tensor) -> Tensor:
+        """(..., dim) bool, which entries stand for nothing in the space, so that decoding would change them."""
+        return self.encode(self.decode(columns)) != columns
 
     def flat(self, values: Tensor) -> Tensor:
         """(..., *shape) to (..., size)."""
@@ -78,6 +82,13 @@ class BoxCodec(LeafCodec):
         exact = columns if self.dtype.is_floating_point else columns.round()
         return self.shaped(exact.to(self.low.dtype).maximum(self.low).minimum(self.high))
 
+    def outside(self, columns: Tensor) -> Tensor:
+        """(..., dim) bool, which entries are beyond a bound."""
+        low, high = self.low, self.high
+        if self.dtype.is_floating_point:  # a bound in half as many digits is still inside
+            columns, low, high = columns.float(), low.float(), high.float()
+        return (columns < low) | (columns > high)
+
 
 class SquashedBoxCodec(BoxCodec):
     """A bounded box as arctanh of its values rescaled to [-1, 1]; values at the very bounds move 0.05 % inwards."""
@@ -105,6 +116,10 @@ class SquashedBoxCodec(BoxCodec):
     def decode(self, columns: Tensor) -> Tensor:
         """(..., dim) to (..., *shape) in native dtype, inside the bounds."""
         return super().decode(self.native(columns))
+
+    def outside(self, columns: Tensor) -> Tensor:
+        """(..., dim) bool, no entry: every number is a value of the box."""
+        return torch.zeros_like(columns, dtype=torch.bool)
 
 
 class CategoryCodec(LeafCodec):
@@ -231,6 +246,22 @@ class SpaceCodec(nn.Module):
             raise AlignmentError(f"Rows to decode have {self.dim} columns, not {x.shape[-1]}.")
         x = x.to(self._place.device)
         return {path: codec.decode(x[..., self.sections[path]]) for path, codec in self._leaves()}
+
+    def require_inside(self, x: Tensor, condition: str) -> None:
+        """Refuse rows (B, ..., D) of a condition that decoding would change, for what is stored would not be what led.
+
+        Raises:
+            ConditionError: an entry is outside the space.
+        """
+        x = x.to(self._place.device)
+        for path, codec in self._leaves():
+            outside = codec.outside(x[..., self.sections[path]]).flatten(1).any(1)
+            if outside.any():
+                raise ConditionError(
+                    f"The condition '{condition}' lies outside the observation space at '{path}' in row"
+                    f" {int(outside.nonzero()[0])}; it is given in the data's own units, categories as columns of 0"
+                    " and 1."
+                )
 
     @property
     def free(self) -> bool:

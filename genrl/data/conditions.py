@@ -14,7 +14,8 @@ class Conditions:
     """A batch of B wishes; every field is optional.
 
     Attributes:
-        start: (B, D) first state, in the data's own units (encoded observation, see ``SpaceCodec``).
+        start: (B, D) first state, in the data's own units: the encoded observation without its goals, see
+            ``SpaceCodec``; for rollouts in a world model followed by what it achieves, where that copies no part of it.
         goal: (B, G) goal to be reached at the end (achieved-goal units, or a whole state where the space has none).
         returns: (B,) undiscounted return wanted.
         outcome: (B,) or (B, K) outcome of a GFlowNet.

@@ -25,7 +25,7 @@ class HistoryWindows(Batch):
         states: (B, T, S).
         actions: (B, H, A), the action that belongs to the newest state at place T - 1; 0 where there was none.
         mask: (B, H) bool, where there was an action.
-        goals: (B, G, D) consecutive achieved goals, the last one drawn from the future of s_t in its episode.
+        goals: (B, G, D) consecutive achieved goals of the future of s_t in its episode, the last one drawn.
     """
 
     states: Tensor
@@ -74,7 +74,7 @@ class HistorySampler:
                 f" {len(goals)} goals and {len(actions)} actions."
             )
         self.history, self.state_dim, self.goal_length, self.choose = history, states.shape[1], goal_length, future
-        first, last = episodes.observation_starts, episodes.observation_starts + episodes.lengths
+        last = episodes.observation_starts + episodes.lengths
         packed = torch.zeros(rows, self.state_dim + actions.shape[1] + 1, device=states.device)
         packed[:, : self.state_dim] = states
         at = episodes.observation_rows.to(states.device)
@@ -82,11 +82,8 @@ class HistorySampler:
         packed[at, -1] = 1.0  # there is an action
         padded, lengths = _padded(packed, self.state_dim, episodes, history - 1, chunk - 1)
         self.windows = WindowSampler(padded, lengths, history - 1 + chunk)
-        episode = episodes.episode_of_transition
-        self.goals = goals
-        self._row, self._first, self._last = (
-            part.to(states.device) for part in (episodes.observation_rows, first[episode], last[episode])
-        )
+        self.goals, self._row = goals, episodes.observation_rows.to(states.device)
+        self._last = last[episodes.episode_of_transition].to(states.device)
         self._back = torch.arange(1 - goal_length, 1, device=states.device)  # (G,)
 
     def __len__(self) -> int:
@@ -107,7 +104,7 @@ class HistorySampler:
         """(B, G) the observation rows whose goals the windows at ``index`` are given."""
         first, last = self._row[index] + 1, self._last[index]
         chosen = self.choose(first, last, generator)
-        return (chosen[:, None] + self._back).maximum(self._first[index, None])
+        return (chosen[:, None] + self._back).maximum(first[:, None])  # what comes first in the future is repeated
 
     def _goals(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
         """(B, G, D)."""

@@ -128,6 +128,22 @@ def flatten(space: gym.Space, value: Any) -> dict[str, np.ndarray]:
     return leaves
 
 
+def batch_of(space: gym.Space, observations: Any) -> Leaves:
+    """B observations as tensors by path, rows first.
+
+    Raises:
+        AlignmentError: they lack a part of the space, or are one observation and not a batch.
+    """
+    leaves = flatten(space, observations)
+    for path, leaf in leaf_spaces(space).items():
+        if leaves[path].ndim != len(leaf.shape or ()) + 1:
+            raise AlignmentError(
+                f"A policy acts for a batch, B observations with '{path}' of shape (B, *{leaf.shape}), not"
+                f" {leaves[path].shape}: genrl.Alone.of(policy, env) drives a single environment."
+            )
+    return to_tensors(leaves)
+
+
 def unflatten(space: gym.Space, leaves: Mapping[str, Any]) -> Any:
     """The inverse of ``flatten``: leaves by path back into nested dictionaries and tuples."""
     if isinstance(space, gym.spaces.Dict):

@@ -25,6 +25,7 @@ from torch import Tensor
 from genrl.data.ranges import require_at_least, require_numbers
 from genrl.data.setting import Setting
 from genrl.diffusion.denoiser import Estimator, Table, plain, tabulate
+from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.precision import in_full
 
 MOST_SUBSTEPS = 16
@@ -62,9 +63,10 @@ class Schedule(Protocol):
 class Published(Setting):
     """The coefficients of policy-guided diffusion: before step i of N the state moves by scale lambda_i g,
 
-    lambda_i = (1 - i / N) + cosine sin(pi i / N). A shift of the estimate by w moves the state by
-    w (1 - sigma' / sigma) in a step to sigma', so w = scale lambda N |du / d ln sigma|: of the noise level alone, in
-    whatever steps it is taken.
+    lambda_i = (1 - i / N) + cosine sin(pi i / N); the reference has i + 1 under the sine. A shift of the estimate by w
+    moves the state by w (1 - sigma' / sigma) in a step to sigma', about w |d ln sigma|, so
+    w = scale lambda N |du / d ln sigma|: of the noise level alone. In long steps that is less than N short ones add up
+    to: 0.84 of it in 16 steps of Euler's method, 0.7 in 8.
 
     Attributes:
         scale: s of the paper.
@@ -127,7 +129,7 @@ class Constant(Setting):
 
 @dataclass
 class Diagnostics:
-    """What guidance did at every call of a guided denoiser, means over the batch.
+    """What guidance did at every call of a guided denoiser at which it weighed anything, means over the batch.
 
     Attributes:
         sigma: noise levels.
@@ -154,7 +156,7 @@ class Diagnostics:
         return [g / u if u > 0 else 0.0 for g, u in zip(self.guidance, self.update, strict=True)]
 
     def summary(self) -> dict[str, float]:
-        """Means over all calls, and the largest ratio."""
+        """Means over these calls, and the largest ratio."""
         if not self.sigma:
             return {}
         count, ratio = len(self.sigma), self.ratio
@@ -170,7 +172,7 @@ class Guided:
 
     Args:
         denoiser: the denoiser to lead.
-        gradient: the direction; zero entries never move.
+        gradient: the direction; zero entries never move, nor do those that the denoiser is given (``Inpaint``).
         weight: w at a noise level.
         noisy: take the gradient at the noisy state instead of the estimate.
         normalize: divide each sample's gradient by its norm; a gradient of zero stays zero.
@@ -193,6 +195,7 @@ class Guided:
     ) -> None:
         self.denoiser, self.path, self.gradient, self.weight = denoiser, denoiser.path, gradient, weight
         self.noisy, self.normalize, self.substeps, self.watch = noisy, normalize, substeps, watch
+        self.given = denoiser.mask if isinstance(denoiser, Inpaint) else None
 
     def __call__(self, x: Tensor, t: Tensor, condition: Any = None) -> Tensor:
         """(B, ...) noisy data at scalar time ``t`` to the guided estimate of x_0."""
@@ -208,6 +211,7 @@ class Guided:
             gradient = near(self.gradient, begin)
             for part in self._parts(weight):
                 here = gradient(begin + shift)
+                here = here if self.given is None else here.masked_fill(self.given, 0.0)
                 first = here if first is None else first
                 shift = shift + part * (unit(here) if self.normalize else here)
         if self.watch is not None and first is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -160,13 +160,40 @@ def _solved(
     Raises:
         ConfigurationError: the denoiser is on another path.
     """
-    if not isinstance(denoiser.path, how.path):
-        raise ConfigurationError(
-            f"A {type(how).__name__} solves on the path {how.path.__name__}, and this model was trained on"
-            f" {type(denoiser.path).__name__}: Sampling is for {EDM.__name__}, FlowSampling for {CondOT.__name__}."
-        )
+    require_path(how, denoiser.path)
     with at_precision(how.precision, x.device):
         return SAMPLERS[how.solver](denoiser, x, grid, condition, noise, **how.options)
+
+
+def require_path(how: Any, path: Path) -> None:
+    """Refuse settings that solve on another path than ``path``; schedulers of other libraries go any.
+
+    Raises:
+        ConfigurationError: they do.
+    """
+    if isinstance(how, Sampling | FlowSampling) and not isinstance(path, how.path):
+        raise ConfigurationError(
+            f"A {type(how).__name__} solves on the path {how.path.__name__}, and this model was trained on"
+            f" {type(path).__name__}: Sampling is for {EDM.__name__}, FlowSampling for {CondOT.__name__}."
+        )
+
+
+def changed(how: Any, changes: Mapping[str, Any], who: str) -> Any:
+    """The sampling of ``who`` with other settings; with another solver the options of the last one go.
+
+    Raises:
+        ConfigurationError: ``who`` draws nothing that could be set, or there are no such settings.
+    """
+    if not isinstance(how, Setting):
+        raise ConfigurationError(f"A {who} has no sampler, so that there is nothing to set by {dict(changes)}.")
+    known = [each.name for each in fields(how)]  # type: ignore[arg-type]
+    if not set(changes) <= set(known):
+        raise ConfigurationError(
+            f"A {who} cannot be sampled with {dict(changes)}; settings are: {', '.join(sorted(known))}."
+        )
+    if changes.get("solver", getattr(how, "solver", None)) != getattr(how, "solver", None):
+        changes = {"options": {}, **changes}
+    return replace(how, **changes)  # type: ignore[type-var]
 
 
 def _require_common(how: Sampling | FlowSampling) -> None:

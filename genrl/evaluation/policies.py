@@ -100,7 +100,7 @@ def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = Non
     Raises:
         ConfigurationError: there is no such policy, or it does not take these options.
     """
-    options = dict(options or {})
+    options = nested(options or {})
     maker, arguments = NAMED.get(name), {}
     if maker is None and (stored := STORED.get(".ckpt" if is_checkpoint(name) else Path(name).suffix)):
         maker, arguments = stored, {"path": name}
@@ -108,6 +108,18 @@ def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = Non
         return (maker or _imported(name))(env, **arguments, **options)
     except TypeError as error:
         raise ConfigurationError(f"The policy '{name}' cannot be made with the options {options}: {error}.") from error
+
+
+def nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the command line gives them, ``{"sampling.steps": 5}``, as ``{"sampling": {"steps": 5}}``."""
+    made: dict[str, Any] = {}
+    for name, value in options.items():
+        group, dot, rest = name.partition(".")
+        if dot:
+            made[group] = {**made.get(group, {}), **nested({rest: value})}
+        else:
+            made[name] = value
+    return made
 
 
 def _imported(name: str) -> Maker:

@@ -15,7 +15,7 @@ from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.path import EDM, Path
 from genrl.diffusion.sampling import Sampling
 from genrl.diffusion.schedules import LogLogistic, Schedule
-from genrl.learners.denoising import DenoisingPolicy
+from genrl.learners.denoising import DenoisingPolicy, Solver
 from genrl.nets.policy_transformer import PolicyNet, PolicyTransformer
 
 UNFIT = 1.5
@@ -82,16 +82,19 @@ class BESO(DenoisingPolicy):
 
     def require_ranges(self) -> None:
         """Refuse noise levels out of range, too."""
-        super().require_ranges()
         if self.sigma_data is not None and not 0 < self.sigma_data < math.inf:
             raise ConfigurationError(f"sigma_data is a standard deviation above 0, not {self.sigma_data}.")
-        _ = self.times
-        highest = getattr(self.sampling, "sigma_max", 0.0)
+        super().require_ranges()
+
+    def require_solvable(self, sampling: Solver) -> None:
+        """Refuse a solver on another path; warn of one that begins at more noise than training shows."""
+        super().require_solvable(sampling)
+        highest = getattr(sampling, "sigma_max", 0.0)
         if self.levels is None and highest > self.sigma_max:
             warnings.warn(
-                f"This {type(self).__name__} acts from noise of {highest:g} by default and is trained on none above"
+                f"This {type(self).__name__} acts from noise of {highest:g} and is trained on none above"
                 f" {self.sigma_max:g}: give sampling a sigma_max of that, or train on more.",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def statistics(self, episodes: Episodes) -> None:

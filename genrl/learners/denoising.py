@@ -8,7 +8,7 @@ call's level, as the network met them in training; so what it sees is distribute
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from genrl.data.errors import ConfigurationError
 from genrl.data.history import HistoryWindows
 from genrl.data.policy import Policy
+from genrl.data.randomness import generator
 from genrl.data.ranges import require_numbers, require_shares
 from genrl.diffusion.denoiser import Denoiser, Estimator, Prediction
 from genrl.diffusion.guidance import ClassifierFree
 from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import Noise
 from genrl.diffusion.path import Path
+from genrl.diffusion.sampling import changed, require_path
 from genrl.diffusion.scheduler_sampling import SchedulerSampling
 from genrl.diffusion.schedules import Schedule
 from genrl.learners.sequence import SequenceLearner
@@ -84,6 +86,22 @@ class DenoisingPolicy(SequenceLearner):
         super().require_ranges()
         require_shares(goal_dropout=self.goal_dropout, element_dropout=self.element_dropout)
         self.require_guidable(self.guidance)
+        self.require_solvable(self.sampling)
+        if bool((self.path.alpha(self.times.sample(1000, generator(0, "levels"))) < 0).any()):
+            raise ConfigurationError(f"Levels of a {type(self).__name__} are times from 0 to 1, and some are above 1.")
+
+    def require_solvable(self, sampling: Solver) -> None:
+        """Refuse a solver on another path.
+
+        Raises:
+            ConfigurationError: it is, or it is no solver at all.
+        """
+        if not callable(sampling):
+            raise ConfigurationError(
+                f"{sampling!r} samples nothing: give a Sampling, or settings that differ from the learner's own, such"
+                " as {'solver': 'heun', 'steps': 5}."
+            )
+        require_path(sampling, self.path)
 
     def require_guidable(self, guidance: float) -> None:
         """Refuse to weigh a goal against none where training has never withheld it.
@@ -161,7 +179,7 @@ class DenoisingPolicy(SequenceLearner):
         self,
         execute: int | None = None,
         together: int = 1,
-        sampling: Solver | None = None,
+        sampling: Solver | Mapping[str, Any] | None = None,
         guidance: float | None = None,
         warm: float | None = None,
     ) -> Policy:
@@ -169,23 +187,28 @@ class DenoisingPolicy(SequenceLearner):
 
         Args:
             execute, together: see ``SequenceLearner.policy``.
-            sampling: solver and grid, any at all without training anew.
+            sampling: solver and grid, any over the noise of training; or what is to differ from the learner's own, such
+                as ``{"steps": 5}``.
             guidance: lambda, see the class.
             warm: begin each plan from the rest of the last one, in the last ``warm`` (0 to 1) of the steps.
 
         Raises:
             ConfigurationError: the learner was never fitted, ``execute`` is not within the chunk, ``warm`` is no share
-                or asked of a scheduler, or there is guidance and training withheld no goals.
+                or asked of a scheduler, there is guidance and training withheld no goals, or no such sampling.
         """
         self.require_fitted()
+        own, who = self.sampling, type(self).__name__
+        chosen: Solver = changed(own, sampling, who) if isinstance(sampling, Mapping) else sampling or own
+        if chosen is not own:
+            self.require_solvable(chosen)
         if warm is not None:
             require_shares(warm=warm)
-            if isinstance(sampling or self.sampling, SchedulerSampling):
+            if isinstance(chosen, SchedulerSampling):
                 raise ConfigurationError(
                     "A scheduler begins at noise alone; to begin from a plan, sample with Sampling."
                 )
         self.require_guidable(self.guidance if guidance is None else guidance)
-        plan: Callable[..., Tensor] = partial(self.plan, sampling=sampling, guidance=guidance)
+        plan: Callable[..., Tensor] = partial(self.plan, sampling=chosen, guidance=guidance)
         return SequencePolicy(self, plan, execute, together, None if warm is None else partial(plan, level=warm))
 
 

@@ -15,7 +15,7 @@ from genrl.nets.policy_transformer import PolicyNet, PolicyTransformer
 
 
 class FlowPolicy(DenoisingPolicy):
-    """Goal-conditioned flow policy; one step of its solver is one call of the network.
+    """Goal-conditioned flow policy; one step of Euler's method is one call of the network.
 
     Args:
         net, history, chunk, goal_length, goal_discount, goal_dropout, element_dropout, guidance: see ``BESO``.

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from genrl.data.codecs import BoxCodec, LeafCodec
 from genrl.data.errors import ConditionError
 from genrl.data.spaces import Leaves
 from genrl.learners.columns import Columns
@@ -32,26 +31,8 @@ def checked(goal: Tensor, columns: Columns, count: int, length: int) -> Tensor:
     if not goal.isfinite().all():
         row = int((~goal.isfinite()).flatten(1).any(1).nonzero()[0])
         raise ConditionError(f"The condition 'goal' holds NaN or infinite values in row {row}; leave no entry open.")
-    for (path, section), codec in zip(columns.codec.sections.items(), columns.codec.codecs, strict=True):
-        outside = _outside(goal[..., section], codec).flatten(1).any(1)  # type: ignore[arg-type]
-        if outside.any():
-            raise ConditionError(
-                f"The condition 'goal' lies outside the observation space at '{path}' in row"
-                f" {int(outside.nonzero()[0])}; goals are given in the data's own units, categories as columns of 0"
-                " and 1."
-            )
+    columns.codec.require_inside(goal, "goal")
     return goal.float().reshape(count, -1, dim).expand(-1, length, -1)
-
-
-def _outside(value: Tensor, codec: LeafCodec) -> Tensor:
-    """(..., D) which entries are outside the space of ``codec``."""
-    value = value.to(next(codec.buffers(), value).device)
-    if not isinstance(codec, BoxCodec):  # in columns of 0 and 1
-        return codec.encode(codec.decode(value)) != value
-    low, high = codec.low, codec.high
-    if codec.dtype.is_floating_point:  # a bound in half as many digits is still inside
-        value, low, high = value.float(), low.float(), high.float()
-    return (value < low) | (value > high)
 
 
 def require_finite(leaves: Leaves, paths: Iterable[str], what: str = "goal") -> None:

@@ -13,7 +13,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.normalizers import ZScore
-from genrl.data.spaces import flatten, to_tensors, unflatten
+from genrl.data.spaces import batch_of, unflatten
 from genrl.learners.action_density import ActionDensity
 from genrl.learners.latent_future import LatentFuture
 from genrl.learners.latents import Latent
@@ -163,7 +163,7 @@ class LatentPolicy:
         """
         learner, spec = self.learner, self.learner.spec
         assert spec is not None
-        leaves, conditions = to_tensors(flatten(spec.observation_space, observations)), conditions or Conditions()
+        leaves, conditions = batch_of(spec.observation_space, observations), conditions or Conditions()
         count = len(next(iter(leaves.values())))
         conditions.require(
             type(learner).__name__, {"latent", "goal"} if learner.observer.goal.dim else {"latent"}, count

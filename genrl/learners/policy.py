@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
-from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
+from genrl.data.spaces import Leaves, batch_of, unflatten
 from genrl.learners.observer import Observer
 from genrl.learners.together import require_company
 from genrl.training.rest import Switchable, evaluating
@@ -77,7 +77,7 @@ class LearnedPolicy:
 
     def _leaves(self, observations: Any) -> Leaves:
         assert self.learner.spec is not None
-        return to_tensors(flatten(self.learner.spec.observation_space, observations))
+        return batch_of(self.learner.spec.observation_space, observations)
 
     def _uniform(self, like: Tensor) -> Tensor:
         """(B, K) uniform numbers in [0, 1), each row from its episode's generator."""

@@ -13,7 +13,7 @@ from genrl.data.conditions import Conditions
 from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.return_windows import ReturnWindows
-from genrl.data.spaces import flatten, to_tensors, unflatten
+from genrl.data.spaces import batch_of, unflatten
 from genrl.learners.heads import ActionHead
 from genrl.learners.observer import Observer
 from genrl.learners.returns import Returns
@@ -127,7 +127,7 @@ class ReturnPolicy:
         """
         learner, spec = self.learner, self.learner.spec
         assert spec is not None
-        leaves = to_tensors(flatten(spec.observation_space, observations))
+        leaves = batch_of(spec.observation_space, observations)
         count = len(next(iter(leaves.values())))
         self._require_reset(count)
         self._require_rewards()

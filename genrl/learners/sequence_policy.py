@@ -1,7 +1,7 @@
 """A policy with a memory: it looks back over its last steps, plans a chunk of actions and carries some of it out.
 
 All it remembers is kept for each environment by itself and forgotten where an episode begins. Which environments need a
-plan is known without asking the device, so that a plan costs one transfer to it and one from it.
+plan is known without asking the device, which is waited for once, when the actions are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from genrl.data.episode_seeds import EpisodeGenerators
 from genrl.data.errors import ConfigurationError
 from genrl.data.normalizers import MinMax
 from genrl.data.ranges import require_whole
-from genrl.data.spaces import Leaves, flatten, to_tensors, unflatten
+from genrl.data.spaces import Leaves, batch_of, unflatten
 from genrl.diffusion.noise import Noise
 from genrl.learners.given_goals import checked, require_finite
 from genrl.learners.observer import Observer
@@ -116,7 +116,7 @@ class SequencePolicy:
         """
         learner, spec = self.learner, self.learner.spec
         assert spec is not None
-        leaves = to_tensors(flatten(spec.observation_space, observations))
+        leaves = batch_of(spec.observation_space, observations)
         count = len(next(iter(leaves.values())))
         if len(self._fresh) != count:
             raise ConfigurationError(f"This policy remembers: reset it for {count} environments before it acts.")

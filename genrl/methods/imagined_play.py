@@ -80,11 +80,12 @@ class ImaginedPlay(ModelRollouts):
         """(B, S) states to start from, and the (B, G) goals that were desired there or are asked for."""
         states, goals = super().starts(block, conditions)
         if conditions.goal is not None:
-            if conditions.goal.shape != (block.size, self.policy.observer.goal.dim):
+            columns = self.policy.observer.goal
+            if conditions.goal.shape != (block.size, columns.dim):
                 raise ConditionError(
-                    f"The condition 'goal' must be ({block.size}, {self.policy.observer.goal.dim}), not"
-                    f" {tuple(conditions.goal.shape)}."
+                    f"The condition 'goal' must be ({block.size}, {columns.dim}), not {tuple(conditions.goal.shape)}."
                 )
+            columns.codec.require_inside(conditions.goal, "goal")
             goals = conditions.goal.to(states)
         return states, goals
 

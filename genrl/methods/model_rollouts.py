@@ -101,16 +101,20 @@ class ModelRollouts(Composite):
         """(B, S) states to start from, and the (B, G) goals that were desired there.
 
         Raises:
-            ConditionError: ``conditions.start`` has a wrong shape.
+            ConditionError: ``conditions.start`` has a wrong shape, or lies outside the observation space.
         """
         model = self.world_model
         drawn = torch.randint(model.starts, (block.size,), generator=generator(block.seed, "start", block.index))
         states, goals = model.start_states[drawn], model.start_goals[drawn]
         if conditions.start is not None:
+            codec = model.columns.observation_codec
             if conditions.start.shape != states.shape:
+                parts = " and ".join(f"'{path}'" for path in codec.paths)
                 raise ConditionError(
-                    f"The condition 'start' must be (B, {states.shape[1]}), not {tuple(conditions.start.shape)}."
+                    f"The condition 'start' must be (B, {states.shape[1]}), the columns of {parts}, not"
+                    f" {tuple(conditions.start.shape)}."
                 )
+            codec.require_inside(conditions.start, "start")
             states = conditions.start.to(states)
         return states, goals
 

@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
+from genrl.data.codecs import SpaceCodec
 from genrl.data.conditions import Conditions
 from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConditionError, ConfigurationError
@@ -237,13 +238,14 @@ class TrajectoryDiffusion(Method, Trainable):
 
         Raises:
             ConditionError: an unknown condition, or one that the model was not trained for (``completion``,
-                ``return_dropout``), a wrong shape, a goal for an episode that is not one window long, or known entries
-                for one that is longer.
+                ``return_dropout``), a wrong shape, a start or goal outside the observation space, a goal for an episode
+                that is not one window long, or known entries for one that is longer.
             ConfigurationError: a length below one, or above the horizon of a method without overlap.
         """
         conditions = conditions or Conditions()
         conditions.require(type(self).__name__, set(self.understands), block.size)
         length = self.horizon if length is None else length
+        self._check_asked(conditions)
         self._check_length(conditions, length)
         self._check_trained(conditions, length)
         noise = BlockNoise(block.seed, block.index)
@@ -253,6 +255,17 @@ class TrajectoryDiffusion(Method, Trainable):
             goals = conditions.goal[part] if conditions.goal is not None else None
             parts.append(self.packing.unpack(rows[:, : length + 1], goals))
         return concatenate(parts)
+
+    def _check_asked(self, conditions: Conditions) -> None:
+        """Refuse by name a wrong shape, or a state or goal outside the observation space."""
+        packing = self.packing
+        achieved = SpaceCodec(packing.spec.observation_space, packing.layout.achieved)
+        shapes = {"known": (self.rows, packing.dim), "start": (packing.state.stop,), "goal": (achieved.dim,)}
+        for name, value in conditions.given().items():
+            _expect(name, value, shapes.get(name, ()))
+        for name, codec in (("start", packing.state_codec), ("goal", achieved)):
+            if name in conditions.given():
+                codec.require_inside(conditions.given()[name], name)
 
     def _check_length(self, conditions: Conditions, length: int) -> None:
         require_length(length)
@@ -345,18 +358,14 @@ class TrajectoryDiffusion(Method, Trainable):
         packing = self.packing
         raw = torch.full((batch, self.rows, packing.dim), torch.nan)
         if conditions.known is not None:
-            _expect("known", conditions.known, (self.rows, packing.dim))
             raw[:] = conditions.known
         if conditions.start is not None:
-            _expect("start", conditions.start, (packing.state.stop,))
             raw[:, 0, packing.state] = conditions.start.float()
         if conditions.goal is not None:
-            _expect("goal", conditions.goal, (len(packing.achieved),))
             raw[:, -1, packing.achieved] = conditions.goal.float()
         entries = packing.normalizer.normalize(raw.to(self.device))
         returns = torch.full((batch, 1), torch.nan, device=self.device)
         if conditions.returns is not None:
-            _expect("returns", conditions.returns, ())
             returns = self.return_scale.normalize(conditions.returns.float().to(self.device)[:, None])
         return Given(entries, returns)
 

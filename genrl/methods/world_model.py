@@ -7,6 +7,7 @@ policy is ``Imagination``.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,7 +67,8 @@ class WorldModel(LearnedWorld):
     Args:
         net: network from columns to columns for all members at once.
         members: networks in the ensemble.
-        elites: how many of them predict, those with the lowest held-out error.
+        elites: how many of them predict, those with the lowest held-out error; without held-out data the first ones,
+            which is warned of.
         starts: real states kept as beginnings of rollouts, drawn with replacement.
         lr: peak learning rate; linear warm-up over the first tenth, then cosine to zero.
         weight_decay: of AdamW, so decoupled from the gradient: every update multiplies by 1 - rate * decay. A number is
@@ -131,6 +133,15 @@ class WorldModel(LearnedWorld):
         self.held_out = errors + (self.held_out if batch_index else 0.0)
         self.ensemble.choose_elites(self.held_out)
         self.log("val_loss", errors.mean(), prog_bar=True)
+
+    def on_train_end(self) -> None:
+        """Tell of elites that nothing has chosen."""
+        if self.elites < self.members and not self.held_out.any():
+            warnings.warn(
+                f"Nothing was held out, so the {self.elites} elites are the first of {self.members} members, not the"
+                " best: give a val_fraction above 0 and at least two episodes.",
+                stacklevel=2,
+            )
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine decay over the whole fit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from genrl.data.conditions import Conditions
+from genrl.data.episodes import DatasetCard
 from genrl.data.errors import ConditionError, ConfigurationError
 from genrl.data.npz import read_npz
-from genrl.methods.sampling import Sampling
+from genrl.diffusion.sampling import changed
 from genrl.methods.steered import Guidance
 from genrl.synthesis import synthesize as synthesis
 from genrl.synthesis.generate import Plan
 from genrl.synthesis.lead import lead, renoised, scaled
 from genrl.synthesis.lead import surpassing as exceeding
 from genrl.training.checkpoint import load
-from genrl.training.stored import Stored
 
 
 def synthesize(
@@ -48,6 +48,7 @@ def synthesize(
     device: str = "cpu",
     root: Path | None = None,
     overwrite: bool = False,
+    card: DatasetCard = DatasetCard(),  # noqa: B008 (frozen)
     progress: bool = True,
 ) -> Path:
     """Make a Minari data set with a fitted method; called again after a kill, it goes on where it stopped.
@@ -80,11 +81,12 @@ def synthesize(
         device: where to generate.
         root: folder of data sets; Minari's own by default.
         overwrite: replace a data set of that id.
+        card: what to record of the data set, e.g. --card.author "[Ann]"; environment and scores are the source's.
         progress: show a progress bar.
     """
     model = load(method, device)
     if sampling:
-        _resample(model, sampling)
+        model.sampling = changed(getattr(model, "sampling", None), sampling, type(model).__name__)  # type: ignore
     paths = {"guide": guide, "critic": critic, "behaviour": behaviour}
     agents = {name: load(path, device) for name, path in paths.items() if path is not None}
     if renoise is not None and not agents:
@@ -100,20 +102,8 @@ def synthesize(
     wishes = _wishes(conditions, episodes, {"start": start, "goal": goal, "returns": returns})
     plan = Plan(episodes, seed, length, wishes, block_size, batch_size)
     return synthesis.synthesize(
-        model, out, plan, root=root, overwrite=overwrite, processes=processes, progress=progress
+        model, out, plan, root=root, overwrite=overwrite, processes=processes, card=card, progress=progress
     )
-
-
-def _resample(model: Stored, changes: dict[str, Any]) -> None:
-    current = getattr(model, "sampling", None)
-    known = {field.name for field in fields(Sampling)}
-    if not isinstance(current, Sampling) or not set(changes) <= known:
-        raise ConfigurationError(
-            f"{type(model).__name__} cannot be sampled with {changes}; settings are: {', '.join(sorted(known))}."
-        )
-    if changes.get("solver", current.solver) != current.solver:
-        changes = {"options": {}, **changes}  # those of another solver say nothing to this one
-    model.sampling = replace(current, **changes)  # type: ignore[assignment]
 
 
 def _wishes(file: Path | None, episodes: int, same: dict[str, Any]) -> Conditions | None:

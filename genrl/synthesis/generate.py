@@ -133,13 +133,15 @@ def sample(
     return replace(concatenate(blocks), card=synthetic_card(method))
 
 
-def synthetic_card(method: Method) -> DatasetCard:
-    """The card of what ``method`` makes: the source's environments and scores, its own authorship."""
+def synthetic_card(method: Method, card: DatasetCard | None = None) -> DatasetCard:
+    """The card of what ``method`` makes: the source's environments and scores, and whatever ``card`` tells instead."""
     assert method.spec is not None
     source = method.spec.card
-    return replace(
+    made = replace(
         source,
         dataset_id=None,
         algorithm_name=type(method).__qualname__,
         description=f"Synthetic episodes by {type(method).__qualname__}, trained on {source.dataset_id or 'own data'}.",
     )
+    said = {name: value for name, value in vars(card or DatasetCard()).items() if value not in (None, ())}
+    return replace(made, **said)

@@ -20,8 +20,9 @@ from genrl.data.episodes import Episodes, concatenate
 from genrl.data.errors import ConfigurationError
 from genrl.data.randomness import generator
 from genrl.data.spaces import require_same_spaces
-from genrl.learners.learner import Learner
+from genrl.learners.agent import Agent
 from genrl.methods.method import Method
+from genrl.synthesis.forecast import diagnostics_of
 from genrl.synthesis.generate import Plan, at_least, fitted_spec
 from genrl.synthesis.shards import from_tensors, to_tensors
 from genrl.synthesis.warned import one_of_a_kind
@@ -30,10 +31,11 @@ from genrl.training.forecast import batches_left
 from genrl.training.rest import at_rest
 from genrl.training.spec import DataSpec
 
-Source = Callable[[Learner, int], Any]
-"""(learner, generation) -> the Method that makes the generation's data; ``genrl.synthesis.sources`` has some.
+Source = Callable[[Any, int], Any]
+"""(agent, generation) -> the Method that makes the generation's data; ``genrl.synthesis.sources`` has some.
 
-Its result is not named, for jsonargparse would take the type for a factory of methods.
+A source refuses agents that it can do nothing with. Its result is not named, for jsonargparse would take the type for a
+factory of methods.
 """
 
 
@@ -96,7 +98,7 @@ class Renewal(Callback):
         Raises:
             ConfigurationError: what is fitted is not a learner, and has no policy to make data for.
         """
-        if not isinstance(pl_module, Learner):
+        if not isinstance(pl_module, Agent):
             raise ConfigurationError(
                 f"A Renewal makes data for a learner's policy; {type(pl_module).__name__} has none."
             )
@@ -122,7 +124,7 @@ class Renewal(Callback):
     def _mixed(self, trainer: Trainer, real: RandomBatches, rows: int, position: int) -> RandomBatches:
         """The stream for the batch at ``position``, after a renewal where one is due."""
         number, learner = position // self.every, trainer.lightning_module
-        assert isinstance(learner, Learner)
+        assert isinstance(learner, Agent)
         assert learner.spec is not None
         if number not in self._alive:
             episodes = self._renew(trainer, learner, number, position)
@@ -134,7 +136,7 @@ class Renewal(Callback):
             self._mixture = real.drawn_from([*real.sources, *samplers], [*real.rows, *shares(rows, [1.0] * len(alive))])
         return self._mixture
 
-    def _renew(self, trainer: Trainer, learner: Learner, number: int, position: int) -> Episodes:
+    def _renew(self, trainer: Trainer, learner: Agent, number: int, position: int) -> Episodes:
         """Generation ``number``, by the learner as it is now."""
         assert learner.spec is not None
         began = time.perf_counter()
@@ -146,7 +148,7 @@ class Renewal(Callback):
         self._record(trainer, method, episodes, number, position, time.perf_counter() - began)
         return episodes
 
-    def _blocks(self, trainer: Trainer, learner: Learner, method: Method, number: int) -> Iterator[Episodes]:
+    def _blocks(self, trainer: Trainer, learner: Agent, method: Method, number: int) -> Iterator[Episodes]:
         """The blocks of a generation, under a bar of their own that goes when they are there."""
         seed = int(generator(learner.seed if self.seed is None else self.seed, "generation", number).initial_seed())
         size = min(self.block_size, self.transitions)  # an episode has at least one transition
@@ -168,7 +170,7 @@ class Renewal(Callback):
             "seconds": seconds,
             "mean_return": float(episodes.returns.mean()),
             "terminated": float(episodes.terminations.sum()) / len(episodes),
-            **(getattr(method, "diagnostics", None) or {}),
+            **diagnostics_of(method),
         }
         self.history.append(facts)
         for logger in trainer.loggers:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 
 from genrl.data.errors import CheckpointError
+from genrl.learners.agent import Agent
 from genrl.learners.learner import Learner
 from genrl.methods.imagination import Imagination
 from genrl.methods.learned_world import LearnedWorld
@@ -37,7 +38,7 @@ class Unguided:
     def __init__(self, method: Method | str | Path) -> None:
         self.method = method
 
-    def __call__(self, learner: Learner, generation: int) -> Method:
+    def __call__(self, learner: Agent, generation: int) -> Method:
         """The method itself."""
         self.method = fitted(self.method, Method, learner.device)  # type: ignore[type-abstract]
         return self.method

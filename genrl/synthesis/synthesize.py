@@ -24,7 +24,7 @@ from genrl.data.ranges import require_whole
 from genrl.data.room import told_without_room
 from genrl.data.store import save
 from genrl.methods.method import Method
-from genrl.synthesis.forecast import forecast
+from genrl.synthesis.forecast import diagnostics_of, forecast, strength
 from genrl.synthesis.generate import Plan, fitted_spec, rewards_of, synthetic_card
 from genrl.synthesis.relabel import Rewards
 from genrl.synthesis.shards import Shards, identity
@@ -39,6 +39,7 @@ def synthesize(
     root: str | Path | None = None,
     overwrite: bool = False,
     processes: int = 1,
+    card: DatasetCard | None = None,
     progress: bool = True,
 ) -> Path:
     """Write synthetic episodes under ``dataset_id``; a run that was killed goes on where it stopped.
@@ -50,6 +51,7 @@ def synthesize(
         method: a fitted method.
         plan: what to make.
         processes: how many make blocks at the same time, each on one thread where there are several.
+        card: authorship and whatever else to record of the data set; environments and scores are the source's.
 
     Returns:
         The data set's folder.
@@ -66,7 +68,7 @@ def synthesize(
     weights = identity(method.state_dict(), type(method).__qualname__, method.configuration())
     key = identity({}, dataset_id, weights, _identity(plan), *map(_content, method.reads))
     shards = Shards(datasets_root(root) / ".genrl-blocks" / key)
-    card = synthetic_card(method)
+    told = synthetic_card(method, card)
     with told_without_room(dataset_id, datasets_root(root)):
         _make_missing(method, plan, shards, processes, progress)
     provenance = {
@@ -82,9 +84,9 @@ def synthesize(
         "genrl": importlib.metadata.version("genrl-synth"),
     }
     path = save(
-        _blocks(method, plan, shards, card),
+        _blocks(method, plan, shards, told),
         dataset_id,
-        card=card,
+        card=told,
         root=root,
         overwrite=overwrite,
         provenance=provenance,
@@ -111,7 +113,9 @@ def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, pr
     bar = tqdm(total=len(blocks), initial=len(blocks) - len(missing), unit="block", disable=not progress)
     with bar:
         if processes > 1 and len(missing) > 1:
-            for _ in _in_processes(method, plan, shards, missing, processes):
+            for done, led in enumerate(_in_processes(method, plan, shards, missing, processes)):
+                if progress and done == 0 and led:
+                    tqdm.write(strength(led))
                 bar.update()
             return
         rewards = rewards_of(method)
@@ -121,11 +125,15 @@ def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, pr
             shards.write(index, episodes)
             if progress and done == 0 and len(missing) > 1:
                 tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began))
+            if progress and done == 0 and (led := diagnostics_of(method)):
+                tqdm.write(strength(led))
             bar.update()
 
 
-def _in_processes(method: Method, plan: Plan, shards: Shards, missing: list[int], processes: int) -> Iterator[int]:
-    """Blocks made by workers that load the method from a file of its own; yields as they finish."""
+def _in_processes(
+    method: Method, plan: Plan, shards: Shards, missing: list[int], processes: int
+) -> Iterator[dict[str, float]]:
+    """Blocks made by workers that load the method from a file of its own; yields their diagnostics as they finish."""
     stored = checkpoint.save(method, shards.folder / "method.ckpt")
     context = multiprocessing.get_context("spawn")
     device = next(method.parameters(), torch.empty(0)).device
@@ -160,11 +168,11 @@ def _start_worker(stored: str, device: str, plan: Plan, folder: str) -> None:
     _worker = method, plan, Shards(Path(folder)), rewards_of(method)
 
 
-def _work(index: int) -> int:
+def _work(index: int) -> dict[str, float]:
     assert _worker is not None
     method, plan, shards, rewards = _worker
     shards.write(index, plan.make(method, plan.blocks()[index], rewards))
-    return index
+    return diagnostics_of(method)
 
 
 def _blocks(method: Method, plan: Plan, shards: Shards, card: DatasetCard) -> Iterator[Episodes]:

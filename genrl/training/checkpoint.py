@@ -21,7 +21,9 @@ KEPT = ("best.ckpt", "last.ckpt")
 
 
 def checkpoint_of(path: str | Path, names: Sequence[str] = KEPT) -> Path:
-    """The checkpoint at ``path``; in a folder that a fit logged to, that of the newest version there.
+    """The checkpoint at ``path``; in a folder that fits logged to, that of the newest version there.
+
+    Versions count by their numbers, or, where some have none, by when their checkpoints were written.
 
     Args:
         names: of the files that will do, the best one first.
@@ -32,17 +34,23 @@ def checkpoint_of(path: str | Path, names: Sequence[str] = KEPT) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
-    folders = sorted({file.parent for file in path.glob("**/*.ckpt") if file.name in names}, key=_version)
-    if not folders:
+    found = [file for file in path.glob("**/*.ckpt") if file.name in names]
+    if not found:
         raise CheckpointError(
             f"There is no {' or '.join(names)} below {path}; 'genrl fit' writes one into version_N/checkpoints there."
         )
-    return next(folders[-1] / name for name in names if (folders[-1] / name).exists())
+    numbered = all(_version(file) is not None for file in found)
+    newest = max(found, key=_version if numbered else _written).parent  # type: ignore[arg-type]
+    return next(newest / name for name in names if (newest / name).exists())
 
 
-def _version(folder: Path) -> int:
-    numbers = re.findall(r"version_(\d+)", str(folder))
-    return int(numbers[-1]) if numbers else -1
+def _version(file: Path) -> int | None:
+    numbers = re.findall(r"version_(\d+)", str(file.parent))
+    return int(numbers[-1]) if numbers else None
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> Stored:
@@ -113,6 +121,20 @@ def require_resumable(path: str | Path, entry: str = "loops") -> None:
             " not made up for: a fit that goes by such looks (patience, the elites of a world model) may end with other"
             " weights than one that was not interrupted. Take a checkpoint written after an epoch, or within one.",
             stacklevel=2,
+        )
+
+
+def require_unfinished(path: str | Path, max_epochs: int | None) -> None:
+    """Refuse to go on from a fit that has done all its epochs.
+
+    Raises:
+        ConfigurationError: nothing is left to do.
+    """
+    done = _whole(path)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if max_epochs is not None and 0 <= max_epochs <= done:
+        raise ConfigurationError(
+            f"{path} is of a fit that has done {done} epochs, and of {max_epochs} none is left: raise"
+            " --trainer.max_epochs, or use the checkpoint as it is."
         )
 
 

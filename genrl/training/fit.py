@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,19 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """An interrupted fit ends as anything else: Lightning would end the process, and be deaf to what comes after."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from end
 
 
 def fit(
@@ -121,10 +135,13 @@ def fit(
         require_resumable(ckpt_path)
     settings = _settings(trainer, epochs, patience, progress)
     module.train().requires_grad_(True)  # it may have been fitted before
-    with quiet(), torch.random.fork_rng(devices=[]):
-        torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
-        L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
-    return frozen(module)  # type: ignore[return-value]
+    try:
+        with quiet(), interruptible(), torch.random.fork_rng(devices=[]):
+            torch.random.manual_seed(int(generator(module.seed, "dropout").initial_seed()))
+            L.Trainer(**settings).fit(module, datamodule=source, ckpt_path=ckpt_path, weights_only=True)
+    finally:
+        frozen(module)
+    return module
 
 
 def _settings(given: dict[str, Any], epochs: int, patience: int | None, progress: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from made_episodes import any_episodes, assert_same, hopper, same_bits
 
-from genrl.data.arrays import from_arrays, from_transitions
+from genrl.data.arrays import from_arrays, from_transitions, to_transitions
 from genrl.data.checks import check
 from genrl.data.errors import (
     AlignmentError,
@@ -18,7 +18,7 @@ from genrl.data.errors import (
     UnsupportedSpaceError,
 )
 from genrl.data.inference import infer_space
-from genrl.data.spaces import unflatten
+from genrl.data.spaces import flatten, to_tensors, unflatten
 
 
 def nested(leaves, space, rows=slice(None)):
@@ -181,6 +181,22 @@ def test_transitions_are_put_back_into_episodes(episodes):
         assert all(same_bits(leaf, getattr(episodes, group)[path]) for path, leaf in getattr(bare, group).items())
     for name in ("rewards", "terminations", "truncations", "lengths"):
         assert same_bits(getattr(bare, name), getattr(episodes, name))
+
+
+@given(any_episodes())
+@settings(max_examples=20, deadline=None)
+def test_episodes_are_handed_to_others_as_transitions(episodes):
+    given, expected = to_transitions(episodes), d4rl(episodes)
+    for name, space in (
+        ("observations", episodes.observation_space),
+        ("next_observations", episodes.observation_space),
+        ("actions", episodes.action_space),
+    ):
+        one, other = (to_tensors(flatten(space, data[name])) for data in (given, expected))
+        assert one.keys() == other.keys()
+        assert all(same_bits(one[path], other[path]) for path in one)
+    for name in ("rewards", "terminals", "timeouts"):
+        np.testing.assert_array_equal(given[name], expected[name])
 
 
 def test_the_end_of_the_data_cuts_the_last_episode():

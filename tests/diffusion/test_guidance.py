@@ -25,6 +25,7 @@ from genrl.diffusion.guidance import (
     ascend,
     unit,
 )
+from genrl.diffusion.inpaint import Inpaint
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.path import EDM
 from genrl.diffusion.samplers import SAMPLERS, euler
@@ -204,6 +205,17 @@ def test_diagnostics_are_norms_against_the_denoisers_own_move():
 
 
 @pytest.mark.parametrize("substeps", [1, 4, 16])
+def test_what_is_given_is_neither_moved_nor_counted():
+    x, known = torch.randn(4, 3), torch.full((4, 3), torch.nan)
+    known[:, 1] = 2.0
+    watch = Diagnostics()
+    guided = Guided(Inpaint(exact(), known), lambda x: PULL.expand_as(x), lambda sigma: 1.0, substeps=3, watch=watch)
+    estimate = guided(x, torch.tensor(1.5))
+    assert (estimate[:, 1] == 2.0).all()
+    torch.testing.assert_close(estimate[:, 2], exact()(x, torch.tensor(1.5))[:, 2] - 1.5)
+    assert watch.guidance == pytest.approx([1.5])
+
+
 def test_the_gradient_that_is_told_is_the_one_at_the_estimate(substeps):
     """Where a strong pull leads to the top, nothing is left of it; what it was at first is told."""
     watch, x = Diagnostics(), torch.ones(3, 2)

@@ -1,5 +1,6 @@
 """BESO and flow policies: what their parts must equal, and that they learn what one mean cannot say."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from genrl.diffusion.denoiser import EDMPrediction
 from genrl.diffusion.noise import BlockNoise
 from genrl.diffusion.sampling import FlowSampling, Sampling
 from genrl.diffusion.scheduler_sampling import SchedulerSampling
+from genrl.diffusion.schedules import LogNormal
 from genrl.diffusion.spacings import SPACINGS
 from genrl.learners.beso import BESO
 from genrl.learners.flow_policy import FlowPolicy
@@ -64,6 +66,25 @@ def test_every_solver_and_grid_runs_on_one_model(fitted):
     for sampling in choices:
         actions = act(fitted.policy(together=50, sampling=sampling), 50, 0.5)
         assert (np.abs(actions - 0.5) < 0.25).mean() > 0.8, sampling
+
+
+def test_a_policy_may_differ_from_the_learner_in_some_settings_of_its_sampler(fitted):
+    other = replace(fitted.sampling, steps=7)
+    np.testing.assert_array_equal(
+        act(fitted.policy(sampling={"steps": 7}), 5, 0.5), act(fitted.policy(sampling=other), 5, 0.5)
+    )
+    wrong = Sampling() if isinstance(fitted, FlowPolicy) else FlowSampling()
+    for sampling, told in (("heun", "'heun' samples nothing"), (wrong, "solves on the path"), ({"step": 3}, "steps")):
+        with pytest.raises(ConfigurationError, match=told):
+            fitted.policy(sampling=sampling)
+    if isinstance(fitted, BESO):
+        with pytest.warns(UserWarning, match="acts from noise of 80 and is trained on none above 1"):
+            fitted.policy(sampling={"sigma_max": 80.0})
+
+
+def test_times_beyond_the_path_are_refused():
+    with pytest.raises(ConfigurationError, match="times from 0 to 1, and some are above 1"):
+        FlowPolicy(levels=LogNormal())
 
 
 def test_a_warm_start_stays_with_the_last_plan():
@@ -143,7 +164,7 @@ def test_sigma_data_is_estimated_and_a_given_one_that_does_not_fit_is_told():
 
 
 def test_noise_that_it_was_never_trained_on_is_told():
-    with pytest.warns(UserWarning, match="from noise of 1 by default and is trained on none above 0.05"):
+    with pytest.warns(UserWarning, match="from noise of 1 and is trained on none above 0.05"):
         BESO(net=NET, sigma_max=0.05)
 
 

@@ -12,7 +12,7 @@ import toy_sequences
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from toy_data import equal_weights, random_walks, trainer, walks_data
 
-from genrl.data.errors import ConfigurationError
+from genrl.data.errors import AlignmentError, ConfigurationError
 from genrl.learners.agent import Agent
 from genrl.training.checkpoint import load
 from genrl.training.fit import fit
@@ -52,6 +52,13 @@ def test_held_out_episodes_can_stop_a_fit(make: Make, tmp_path):
     assert stopped.current_epoch == 1
     told = [float(value) for name, value in stopped.callback_metrics.items() if name.startswith("val_")]
     assert np.isfinite(told).all()
+
+
+def test_one_observation_is_no_batch(make: Make):
+    policy = fit(make(), random_walks(), 2, progress=False).policy()
+    policy.reset(np.ones(2, bool), np.arange(2))
+    with pytest.raises(AlignmentError, match=r"not \(2,\): genrl.Alone.of\(policy, env\) drives a single environment"):
+        policy.act(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), np.zeros(2)))
 
 
 def test_an_unfitted_learner_refuses_to_act(make: Make):

@@ -140,3 +140,15 @@ def test_goals_are_kept_or_refused(with_goals):
     torch.testing.assert_close(made.observations["desired_goal"][ends].float(), goal, atol=1e-6, rtol=0)
     with pytest.raises(ConditionError, match=r"must be \(B, 2\), not \(5, 3\)"):
         with_goals.synthesize(Block(0, 0, 5), Conditions(goal=torch.zeros(5, 3)))
+
+
+@pytest.mark.parametrize("name", ["trajectory-mlp", "transition", "imagination"])
+def test_what_lies_outside_the_space_is_refused(name):
+    method = ready(name, walks(bound=20.0))
+    for wish, path in (("start", "observation"), ("goal", "achieved_goal")):
+        if wish in method.understands:
+            value = torch.zeros(4, {"start": 3, "goal": 2}[wish])
+            method.synthesize(Block(0, 0, 4), Conditions(**{wish: value}))
+            value[2, 1] = 20.1
+            with pytest.raises(ConditionError, match=f"'{wish}' lies outside .* at '{path}' in row 2"):
+                method.synthesize(Block(0, 0, 4), Conditions(**{wish: value}), batch_size=1)

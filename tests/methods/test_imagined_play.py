@@ -100,6 +100,10 @@ def test_blocks_do_not_depend_on_the_batch_and_survive_a_checkpoint(model, playe
 def test_bad_goals_and_horizons_are_refused(model, player):
     with pytest.raises(ConditionError, match=r"must be \(3, 2\)"):
         ImaginedPlay(model, player).synthesize(Block(0, 0, 3), Conditions(goal=torch.zeros(3, 5)))
+    near = walks(bound=20.0)
+    play = ImaginedPlay(quickly(WORLD_MODEL(), near), quickly(BESO(net=NET), near))
+    with pytest.raises(ConditionError, match="'goal' lies outside the observation space at 'achieved_goal' in row 0"):
+        play.synthesize(Block(0, 0, 1), Conditions(goal=torch.full((1, 2), 20.1)))
     with pytest.raises(ConfigurationError, match="at least one transition"):
         ImaginedPlay(model, player, horizon=0)
 

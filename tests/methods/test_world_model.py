@@ -41,6 +41,11 @@ def learned() -> WorldModel:
     return fit(WorldModel(net=LINEAR, lr=0.05, starts=64), linear(60), 300, progress=False)
 
 
+def test_elites_that_nothing_chose_are_told_of():
+    with pytest.warns(UserWarning, match="the 5 elites are the first of 7 members, not the best"):
+        fit(WORLD_MODEL(), linear(), 2, val_fraction=0.0, progress=False)
+
+
 @torch.no_grad()
 def test_a_linear_system_is_rolled_out_as_its_closed_form_says(learned):
     start = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))

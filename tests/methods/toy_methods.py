@@ -121,7 +121,9 @@ def linear(episodes: int = 12, steps: int = 9, seed: int = 0) -> Episodes:
     )
 
 
-def walks(episodes: int = 10, steps: int = 9, seed: int = 0, dtype: type = np.float64) -> Episodes:
+def walks(
+    episodes: int = 10, steps: int = 9, seed: int = 0, dtype: type = np.float64, bound: float = np.inf
+) -> Episodes:
     """A point that moves in a plane, with a goal: its achieved goal copies two of three columns of the state."""
     rng = np.random.default_rng(seed)
     actions = rng.uniform(-1, 1, (episodes, steps, 2)).astype(np.float32)
@@ -130,7 +132,7 @@ def walks(episodes: int = 10, steps: int = 9, seed: int = 0, dtype: type = np.fl
     time = np.broadcast_to(np.arange(steps + 1)[None, :, None], (episodes, steps + 1, 1))
     states = np.concatenate([places[..., :1], time, places[..., 1:]], -1).astype(dtype)
     goals = np.repeat(rng.normal(size=(episodes, 1, 2)), steps + 1, axis=1).astype(dtype)
-    spaces = {"observation": box(3, dtype=dtype), "achieved_goal": box(2, dtype=dtype)}
+    spaces = {"observation": box(3, bound, dtype), "achieved_goal": box(2, bound, dtype)}
     return from_arrays(
         [
             {"observation": s, "achieved_goal": s[:, [0, 2]], "desired_goal": g}
@@ -138,7 +140,7 @@ def walks(episodes: int = 10, steps: int = 9, seed: int = 0, dtype: type = np.fl
         ],
         list(actions),
         list(np.zeros((episodes, steps))),
-        observation_space=gym.spaces.Dict(spaces | {"desired_goal": box(2, dtype=dtype)}),
+        observation_space=gym.spaces.Dict(spaces | {"desired_goal": box(2, bound, dtype)}),
         action_space=box(2, 1.0),
     )
 

@@ -5,20 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrl.data.errors import ConditionError
+from genrl.data.errors import ConditionError, ConfigurationError
+from genrl.diffusion.sampling import changed
 from genrl.methods.sampling import Sampling
-from genrl.methods.trajectory_diffusion import TrajectoryDiffusion
-from genrl.synthesis.command import _read, _resample
+from genrl.synthesis.command import _read
 
 
 def test_another_solver_does_not_inherit_options():
-    model = TrajectoryDiffusion(sampling=Sampling("dpmpp_2s", 10, options={"eta": 1.0}))
-    _resample(model, {"steps": 5})
-    assert model.sampling == Sampling("dpmpp_2s", 5, options={"eta": 1.0})
-    _resample(model, {"solver": "heun"})
-    assert model.sampling == Sampling("heun", 5)
-    _resample(model, {"solver": "euler", "options": {"eta": 0.5}})
-    assert model.sampling == Sampling("euler", 5, options={"eta": 0.5})
+    fitted = Sampling("dpmpp_2s", 10, options={"eta": 1.0})
+    assert changed(fitted, {"steps": 5}, "model") == Sampling("dpmpp_2s", 5, options={"eta": 1.0})
+    assert changed(fitted, {"solver": "heun"}, "model") == Sampling("heun", 10)
+    other = {"solver": "euler", "options": {"eta": 0.5}}
+    assert changed(fitted, other, "model") == Sampling("euler", 10, options={"eta": 0.5})
+    with pytest.raises(
+        ConfigurationError, match=r"A model cannot be sampled with .*; settings are: options, precision"
+    ):
+        changed(fitted, {"step": 5}, "model")
+    with pytest.raises(ConfigurationError, match="A WorldModel has no sampler"):
+        changed(None, {"steps": 5}, "WorldModel")
 
 
 def words(path: Path) -> None:

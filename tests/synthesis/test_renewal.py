@@ -3,6 +3,7 @@
 import copy
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from lightning.pytorch.loggers import CSVLogger
 
 from genrl.data.episodes import Episodes
 from genrl.data.errors import CheckpointError, ConfigurationError, NonFiniteError
+from genrl.learners.beso import BESO
 from genrl.methods.method import Method
+from genrl.nets.policy_mlp import PolicyMLP
 from genrl.synthesis.shards import from_tensors
 from genrl.synthesis.sources import Unguided
 from genrl.training.checkpoint import save
@@ -189,6 +192,13 @@ def test_renewals_are_as_long_as_asked_and_told(method, capfd, tmp_path):
     assert "transitions by TrajectoryDiffusion" in told[0]
     assert "1 more" in told[0]
     assert "0 more" in told[1]
+
+
+def test_agents_that_look_back_learn_from_renewed_data_as_well(method):
+    net = partial(PolicyMLP, width=16, layers=1, context=16)
+    loop = renewal(Unguided(method))
+    fitted(BESO(net=net, history=2), loop)
+    assert [facts["generation"] for facts in loop.history] == [0, 1, 2]
 
 
 def test_the_batch_size_of_synthesis_changes_nothing_beyond_rounding(method):
