@@ -105,7 +105,6 @@ BENCHMARK = Benchmark(
         "turns": ROUNDS,
         "reference": REPOSITORY,
     },
-    statistical=False,
     obstacle=obstacle,
 )
 
@@ -115,6 +114,4 @@ if __name__ == "__main__":
     options, rest = parser.parse_known_args()
     if options.reference:
         os.environ[GIVEN] = str(find_reference(options.reference))
-    else:
-        print(MISSING)
     raise SystemExit(main(BENCHMARK, rest))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.beso_steps_cells import compute
 from benchmarks.cells import Cell
-from benchmarks.play_acting import EXECUTE, SOLVER, STEPS
+from benchmarks.play_acting import EXECUTE, SOLVER, STEPS, TRIED
 from benchmarks.play_models import BATCH, CODE, UPDATES
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
@@ -97,6 +97,7 @@ BENCHMARK = Benchmark(
         Cell(arm, "pointmaze", 0, {**settings, "updates": 50, "episodes": 5})
         for arm, settings in (stepped("ddim", 3), weighted(0.0))
     ],
+    tried={arm: TRIED["beso"] for arm, _ in ARMS},
     code=["benchmarks/beso_steps_cells.py", "benchmarks/beso_cells.py", "benchmarks/play_acting.py", *CODE],
     settings={"updates": UPDATES, "batch": BATCH, "executed": EXECUTE, "solver": SOLVER},
 )

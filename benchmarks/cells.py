@@ -126,6 +126,10 @@ class CellStore:
         """What the cell was computed on; cells of an earlier form do not say."""
         return self._record(cell).get("processor", "processor not recorded")
 
+    def carried(self, cell: Cell) -> bool:
+        """Whether an earlier state of the code computed it, see ``benchmarks.carry``."""
+        return "computed_by" in self._record(cell)
+
     def write(self, cell: Cell, values: Mapping[str, float], seconds: float) -> None:
         """Store the cell that was finished here."""
         record = {**_plain(asdict(cell)), "fingerprint": self.fingerprint, "seconds": seconds, "values": dict(values)}

@@ -65,7 +65,7 @@ BENCHMARK = Benchmark(
         *(f"genrl/methods/{part}.py" for part in ("trajectory_diffusion", "packing", "known", "sampling")),
         "genrl/nets/window_mlp.py",
         "genrl/nets/mlp.py",
-        "genrl/diffusion/gaussian.py",
+        *(f"genrl/diffusion/{part}.py" for part in ("gaussian", "denoiser", "path", "sampling", "samplers", "solvers")),
         "genrl/learners/gcbc.py",
         "genrl/learners/cloning.py",
         "genrl/training/best.py",

@@ -37,6 +37,7 @@ from benchmarks.guidance_frontier_cells import (
 from benchmarks.guidances import SUBSTEPS
 from benchmarks.locomotion import ENVIRONMENTS
 from benchmarks.locomotion_models import CALLS, CODE, HORIZON, UPDATES
+from benchmarks.pgd import TRIED as FITTED
 from benchmarks.results import Results
 from benchmarks.runner import Benchmark, main
 from genrl.evaluation.statistics import bootstrap
@@ -219,7 +220,7 @@ BENCHMARK = Benchmark(
         *cells(TUNING_SEEDS),
         *(Cell("guided", place, seed, led) for seed in TUNING_SEEDS for place in ENVIRONMENTS for led in BEYOND),
     ],
-    tried={"guided": len(SCALES) + len(BEYOND), "world_model": len(SHARES)},
+    tried={"guided": len(SCALES) + len(BEYOND) + FITTED["unguided"]},  # guidance, and the model that is led
 )
 
 if __name__ == "__main__":

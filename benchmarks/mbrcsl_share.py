@@ -90,6 +90,7 @@ BENCHMARK = Benchmark(
     quick_cells=[
         Cell(arm, place(0.3), 0, QUICK | {"detours": 0.3}) for arm in ("mbrcsl", "percent_bc", "best_in_data")
     ],
+    tried={arm: count for arm, count in WHOLE.tried.items() if arm in ARMS},
     code=WHOLE.code,
     settings={**WHOLE.settings, "margin": MARGIN},
 )

@@ -141,7 +141,6 @@ BENCHMARK = Benchmark(
         "turns": ROUNDS,
         "references": {name: wanted.repository for name, wanted in REFERENCES.items()},
     },
-    statistical=False,
     obstacle=obstacle,
 )
 

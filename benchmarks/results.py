@@ -20,11 +20,13 @@ class Results:
         planned: all cells.
         done: the values of those that are finished.
         processors: what they were computed on.
+        carried: how many of them an earlier state of the code computed, see ``benchmarks.carry``.
     """
 
     planned: Sequence[Cell]
     done: Mapping[Cell, Mapping[str, float]]
     processors: Sequence[str] = ()
+    carried: int = 0
 
     @cached_property
     def complete(self) -> dict[str, list[int]]:

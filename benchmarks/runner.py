@@ -182,7 +182,8 @@ def tuning_table(results: Results) -> dict[str, Any]:
         row.setdefault("seeds", []).append(cell.seed)
     for row in rows.values():
         runs = row.pop("runs")
-        row["mean"] = {key: sum(run[key] for run in runs) / len(runs) for key in runs[0]}
+        told = [key for key in runs[0] if all(key in run for run in runs)]
+        row["mean"] = {key: sum(run[key] for run in runs) / len(runs) for key in told}
     return {"tried": list(rows.values()), "missing": [str(cell) for cell in results.missing]}
 
 
@@ -198,12 +199,13 @@ def result_file(benchmark: Benchmark, results: Results) -> dict[str, Any]:
         "seeds": fewest if everywhere else 0,
         "cells.done": len(results.done),
         "cells.planned": len(results.planned),
+        "cells.carried": results.carried,
         **{f"tried.{arm}": count for arm, count in benchmark.tried_per_arm().items()},
         "preliminary": benchmark.statistical and (fewest < PRELIMINARY_BELOW or not everywhere),
         "settings": {
             **benchmark.settings,
             "seeds": seeds,
-            "seeds_counted": {place or "": len(counted) for place, counted in results.complete.items()},
+            "seeds_counted": {place or "": counted for place, counted in results.complete.items()},
             "missing": [str(cell) for cell in results.missing],
             "machine": machine() | {"processor": ", ".join(results.processors)},
             "code": benchmark.fingerprint(),
@@ -217,7 +219,8 @@ def _quick(benchmark: Benchmark) -> int:
     cells = _possible(benchmark, benchmark.quick_cells)
     with tempfile.TemporaryDirectory() as workspace, contextlib.redirect_stdout(sys.stderr):
         done = {cell: benchmark.compute(cell, Path(workspace)) for cell in cells}
-        figures = dict(_finite(benchmark.aggregate(Results(benchmark.quick_cells, done))))
+        results = Results(benchmark.quick_cells, done)
+        figures = dict(_finite(benchmark.aggregate(results))) if results.complete else {}
     if (seconds := time.monotonic() - begun) > QUICK_SECONDS:
         _say(f"the quick cells took {seconds:.0f} s, more than {QUICK_SECONDS:.0f} s")
     print(json.dumps(figures))
@@ -245,7 +248,7 @@ def _write_results(benchmark: Benchmark, results: Results, folder: Path) -> None
 
 def _finished(cells: Sequence[Cell], store: CellStore) -> Results:
     done = {cell: values for cell in cells if (values := store.read(cell)) is not None}
-    return Results(cells, done, sorted({store.processor(cell) for cell in done}))
+    return Results(cells, done, sorted({store.processor(cell) for cell in done}), sum(map(store.carried, done)))
 
 
 def _finite(figures: Values) -> Iterator[tuple[str, float]]:
@@ -258,14 +261,18 @@ def _finite(figures: Values) -> Iterator[tuple[str, float]]:
 
 
 def _next_in_time(pending: Sequence[Cell], cells: Sequence[Cell], store: CellStore, end: float) -> Cell | None:
-    """The first pending cell that would end in time, judged by the slowest of its kind (0 s where none was timed)."""
+    """The first pending cell that would end in time."""
     left = end - time.monotonic()
-    for cell in pending:
-        kind = [other for other in cells if replace(other, seed=cell.seed) == cell]
-        seconds = [taken for other in kind if (taken := store.seconds(other)) is not None]
-        if left > 0 and max(seconds, default=0.0) <= left:
-            return cell
-    return None
+    return next((cell for cell in pending if left > 0 and _slowest(cell, cells, store) <= left), None)
+
+
+def _slowest(cell: Cell, cells: Sequence[Cell], store: CellStore) -> float:
+    """Seconds that the slowest took of the cells like it but for the seed, else of its arm, else of all; else 0."""
+    alike = [other for other in cells if replace(other, seed=cell.seed) == cell]
+    for kind in (alike, [other for other in cells if other.arm == cell.arm], cells):
+        if seconds := [taken for other in kind if (taken := store.seconds(other)) is not None]:
+            return max(seconds)
+    return 0.0
 
 
 def _timed(compute: Callable[[Cell, Path], Values], cell: Cell, workspace: Path) -> tuple[dict[str, float], float]:

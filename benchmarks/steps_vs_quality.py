@@ -45,6 +45,7 @@ from benchmarks.steps_vs_quality_cells import (
     HELD_OUT,
     HORIZON,
     LAYERS,
+    NOTHING,
     RATE,
     SHUFFLED,
     SOLVERS,
@@ -124,6 +125,8 @@ def details(points: Mapping[Point, Values], place: str) -> dict[str, float]:
         f"fewest.{solver}.{place}": calls for solver, calls in fewest(points, PAPER, (*FEW, *BETWEEN, FULL)).items()
     }
     for solver, calls in sorted(points, key=lambda point: point[1]):
+        if any(NOTHING in values for values in points[solver, calls].values()):
+            continue  # a measure could not be taken, so that there is no ratio
         comparisons = compared(points, (solver, calls))
         figures[f"worst.{solver}.{place}.{calls}"] = worst(comparisons)
         if calls == FEW[-1]:

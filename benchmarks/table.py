@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ READMES = [REPOSITORY / "README.md", REPOSITORY / "benchmarks" / "README.md"]
 MARKED = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
 BOOKKEEPING = {"seeds", "cells", "tried", "preliminary", "settings"}
 BOUNDS = ("low", "high")
+EARLIER = "; **of earlier code**"
+"""Stands below a table whose cells are out of date."""
 
 Rows = dict[str, dict[str, str]]
 
@@ -50,16 +53,25 @@ def _renew(path: Path, results: Path, write: bool) -> bool:
         if not file.exists():
             print(f"{path}: no result file {file}; run python -m benchmarks.{match[2]}", file=sys.stderr)
             return match[0]
-        return f"{match[1]}{markdown(json.loads(file.read_text(encoding='utf-8')))}\n{match[3]}"
+        result = json.loads(file.read_text(encoding="utf-8"))
+        return f"{match[1]}{markdown(result, _fingerprint(match[2]))}\n{match[3]}"
 
     new = MARKED.sub(fresh, old)
     if write and new != old:
         path.write_text(new, encoding="utf-8")
-    return new != old
+    return new.replace(EARLIER, "") != old.replace(EARLIER, "")  # nobody who changes code must renew tables for that
 
 
-def markdown(result: Mapping[str, Any]) -> str:
-    """All tables of one result file, and a line on how it came about."""
+def _fingerprint(name: str) -> str | None:
+    """Of the code as it is; None where no benchmark has that name."""
+    try:
+        return import_module(f"benchmarks.{name}").BENCHMARK.fingerprint()
+    except ModuleNotFoundError:
+        return None
+
+
+def markdown(result: Mapping[str, Any], code: str | None = None) -> str:
+    """All tables of one result file, and a line on how it came about; ``code`` is the fingerprint of today's code."""
     figures = {key: value for key, value in result.items() if key.split(".")[0] not in BOOKKEEPING}
     single: Rows = {}
     pairs: Rows = {}
@@ -77,7 +89,8 @@ def markdown(result: Mapping[str, Any]) -> str:
             case [*rows, column]:
                 matrices.setdefault(first, {}).setdefault(".".join(rows), {})[column] = shown
     tables = [_table("", pairs), *(_table(name, rows) for name, rows in matrices.items()), _table("", single)]
-    return "\n\n".join([*filter(None, tables), _provenance(result)])
+    earlier = code is not None and result["settings"].get("code", code) != code
+    return "\n\n".join([*filter(None, tables), _provenance(result, EARLIER if earlier else "")])
 
 
 def _table(corner: str, rows: Rows) -> str:
@@ -116,14 +129,19 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _provenance(result: Mapping[str, Any]) -> str:
+def _provenance(result: Mapping[str, Any], more: str) -> str:
     """Seeds, completeness, settings tried and the machine, in one line."""
     settings = result["settings"]
-    counts = sorted(settings.get("seeds_counted", {"": len(settings.get("seeds", []))}).values()) or [0]
+    counted = settings.get("seeds_counted", {"": settings.get("seeds", [])})
+    counts = sorted(map(len, counted.values())) or [0]
     most = f"{counts[-1]} seeds" if counts[-1] > 1 else "one run"
     parts = [most if counts[0] == counts[-1] else f"{counts[0]} to {most}"]
+    odd = {place: seeds for place, seeds in counted.items() if seeds != list(range(len(seeds)))}
+    parts += [f"{place} seeds {', '.join(map(str, seeds))}".strip() for place, seeds in odd.items()]
     if result["cells.done"] < result["cells.planned"]:
         parts.append(f"{result['cells.done']} of {result['cells.planned']} cells done")
+    if result.get("cells.carried"):
+        parts.append(f"{result['cells.carried']} cells carried over from earlier code")
     if result["preliminary"]:
         parts.append("**preliminary**")
     tried = {key.removeprefix("tried."): count for key, count in result.items() if key.startswith("tried.")}
@@ -131,7 +149,7 @@ def _provenance(result: Mapping[str, Any]) -> str:
         parts.append("settings tried: " + ", ".join(f"{arm} {count}" for arm, count in tried.items()))
     machine = settings["machine"]
     parts.append(f"{machine['processor']}, {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}")
-    return f"<sub>{'; '.join(parts)}</sub>"
+    return f"<sub>{'; '.join(parts)}{more}</sub>"
 
 
 if __name__ == "__main__":

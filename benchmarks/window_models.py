@@ -79,7 +79,6 @@ BENCHMARK = Benchmark(
         "benchmarks/window_models_cells.py",
         *CODE,
         "genrl/diffusion/precision.py",
-        "genrl/diffusion/solvers.py",
         "genrl/evaluation/dynamics_error.py",
     ],
     settings={

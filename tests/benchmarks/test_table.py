@@ -15,7 +15,7 @@ RESULT = {
     "overhead.heun.mlp1": 1.15, "overhead.heun.unet256": 1.02, "overhead.euler.mlp1": 1.1,
     "windows_per_s": 2612345.6,
     "seeds": 3, "cells.done": 6, "cells.planned": 8, "tried.real": 1, "tried.both": 4, "preliminary": True,
-    "settings": {"seeds_counted": {"a": 3, "b": 2}, "machine": {"processor": "Z80", "threads": 1}},
+    "settings": {"seeds_counted": {"a": [0, 1, 2], "b": [0, 1]}, "machine": {"processor": "Z80", "threads": 1}},
 }  # fmt: skip
 
 EXPECTED = """\
@@ -51,6 +51,14 @@ def readme(tmp_path):
 
 def test_tables_follow_the_keys():
     assert markdown(RESULT) == EXPECTED
+
+
+def test_a_table_of_earlier_code_and_odd_seeds_say_so():
+    settings = {**RESULT["settings"], "code": "a", "seeds_counted": {"hopper": [2, 3]}}
+    result = {**RESULT, "settings": settings, "cells.carried": 4}
+    assert "hopper seeds 2, 3; 6 of 8 cells done; 4 cells carried over from earlier code; " in markdown(result)
+    assert "earlier code**" not in markdown(result, "a")
+    assert markdown(result, "b").endswith("1 thread; **of earlier code**</sub>")
 
 
 def test_only_what_stands_between_markers_changes(readme, capsys):
