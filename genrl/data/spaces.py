@@ -137,9 +137,10 @@ def batch_of(space: gym.Space, observations: Any) -> Leaves:
     leaves = flatten(space, observations)
     for path, leaf in leaf_spaces(space).items():
         if leaves[path].ndim != len(leaf.shape or ()) + 1:
+            wanted, where = ", ".join(("B", *map(str, leaf.shape or ()))), f"with '{path}' of" if path else "of"
             raise AlignmentError(
-                f"A policy acts for a batch, B observations with '{path}' of shape (B, *{leaf.shape}), not"
-                f" {leaves[path].shape}: genrl.Alone.of(policy, env) drives a single environment."
+                f"A policy acts for a batch, B observations {where} shape ({wanted}), not {leaves[path].shape}:"
+                " genrl.Alone.of(policy, env) drives a single environment."
             )
     return to_tensors(leaves)
 
