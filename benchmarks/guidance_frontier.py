@@ -220,7 +220,7 @@ BENCHMARK = Benchmark(
         *cells(TUNING_SEEDS),
         *(Cell("guided", place, seed, led) for seed in TUNING_SEEDS for place in ENVIRONMENTS for led in BEYOND),
     ],
-    tried={"guided": len(SCALES) + len(BEYOND) + FITTED["unguided"]},  # guidance, and the model that is led
+    tried={"guided": len(SCALES) + len(BEYOND) + FITTED["unguided"], "world_model": 1},  # guidance, and what it leads
 )
 
 if __name__ == "__main__":
