@@ -294,6 +294,8 @@ def test_no_fit_writes_over_another_or_does_nothing(root, tmp_path, capsys, monk
     assert "last.ckpt is of an earlier fit, and this one would write over it" in capsys.readouterr().err
     assert main(["fit", *plain, "--ckpt_path", str(last)]) == 2
     assert "has done 1 epochs, and of 1 none is left" in capsys.readouterr().err
+    assert main(["fit", *plain, "--ckpt_path", str(last), "--trainer.max_epochs=-1", "--trainer.max_steps=3"]) == 2
+    assert "has done 3 steps, and of 3 none is left: raise --trainer.max_steps" in capsys.readouterr().err
     assert last.read_bytes() == before
     assert main(["fit", *plain, "--ckpt_path", str(last), "--trainer.max_epochs=2"]) == 0
     assert torch.load(last, weights_only=True)["global_step"] == 6

@@ -111,23 +111,29 @@ def _make_missing(method: Method, plan: Plan, shards: Shards, processes: int, pr
     blocks = plan.blocks()
     missing = shards.missing(len(blocks))
     bar = tqdm(total=len(blocks), initial=len(blocks) - len(missing), unit="block", disable=not progress)
+    several = processes > 1 and len(missing) > 1
     with bar:
-        if processes > 1 and len(missing) > 1:
-            for done, led in enumerate(_in_processes(method, plan, shards, missing, processes)):
-                if progress and done == 0 and led:
-                    tqdm.write(strength(led))
-                bar.update()
-            return
-        rewards = rewards_of(method)
-        for done, index in enumerate(missing):
-            began = time.perf_counter()
-            episodes = plan.make(method, blocks[index], rewards)
-            shards.write(index, episodes)
-            if progress and done == 0 and len(missing) > 1:
-                tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began))
-            if progress and done == 0 and (led := diagnostics_of(method)):
-                tqdm.write(strength(led))
+        made = (
+            _in_processes(method, plan, shards, missing, processes)
+            if several
+            else _here(method, plan, shards, missing, progress)
+        )
+        for done, diagnostics in enumerate(made):
+            if progress and done == 0 and diagnostics:
+                tqdm.write(strength(diagnostics))
             bar.update()
+
+
+def _here(method: Method, plan: Plan, shards: Shards, missing: list[int], progress: bool) -> Iterator[dict[str, float]]:
+    """Blocks made one after the other; yields their diagnostics."""
+    blocks, rewards = plan.blocks(), rewards_of(method)
+    for index in missing:
+        began = time.perf_counter()
+        episodes = plan.make(method, blocks[index], rewards)
+        shards.write(index, episodes)
+        if progress and index == missing[0] and len(missing) > 1:
+            tqdm.write(forecast(episodes, len(missing), time.perf_counter() - began))
+        yield diagnostics_of(method)
 
 
 def _in_processes(

@@ -124,18 +124,20 @@ def require_resumable(path: str | Path, entry: str = "loops") -> None:
         )
 
 
-def require_unfinished(path: str | Path, max_epochs: int | None) -> None:
-    """Refuse to go on from a fit that has done all its epochs.
+def require_unfinished(path: str | Path, **bounds: int | None) -> None:
+    """Refuse to go on from a fit that has done all its ``max_epochs`` or ``max_steps``; None and -1 bound nothing.
 
     Raises:
         ConfigurationError: nothing is left to do.
     """
-    done = _whole(path)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    if max_epochs is not None and 0 <= max_epochs <= done:
-        raise ConfigurationError(
-            f"{path} is of a fit that has done {done} epochs, and of {max_epochs} none is left: raise"
-            " --trainer.max_epochs, or use the checkpoint as it is."
-        )
+    checkpoint = _whole(path)
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    for name, done in (("max_epochs", epochs), ("max_steps", checkpoint["global_step"])):
+        if (bound := bounds.get(name)) is not None and 0 <= bound <= done:
+            raise ConfigurationError(
+                f"{path} is of a fit that has done {done} {name[4:]}, and of {bound} none is left: raise"
+                f" --trainer.{name}, or use the checkpoint as it is."
+            )
 
 
 def _before_a_look(batches: dict[str, Any]) -> bool:

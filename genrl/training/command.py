@@ -93,7 +93,7 @@ def fit(prog: str, args: list[str]) -> str:
         begun = cli.config.ckpt_path and checkpoint_of(cli.config.ckpt_path, ("last.ckpt",))
         if begun is not None:
             require_resumable(begun)
-            require_unfinished(begun, cli.trainer.max_epochs)
+            require_unfinished(begun, max_epochs=cli.trainer.max_epochs, max_steps=cli.trainer.max_steps)
         cli.datamodule.setup("fit")  # what is wrong with the data is told before there is a folder for the fit
         _require_held_out(cli.trainer, cli.datamodule)
         cli.trainer.callbacks.append(Unwritten(begun))  # type: ignore[attr-defined]
