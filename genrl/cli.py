@@ -119,8 +119,8 @@ def explained(error: BaseException) -> str | None:
     while cause is not None:
         if isinstance(cause, GenrlError):
             return str(cause)
-        if isinstance(cause, ModuleNotFoundError):  # of a logger, for instance; it says what to install
-            return " ".join(str(cause).split())
+        if isinstance(cause, ModuleNotFoundError) and not isinstance(error, argparse.ArgumentError):
+            return " ".join(str(cause).split())  # of a logger, for instance; it says what to install
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError):
         where = "" if error.filename is None else f"{error.filename}: "

@@ -146,7 +146,7 @@ def from_transitions(
 
 
 def to_transitions(episodes: Episodes) -> dict[str, Any]:
-    """The flat dictionary that D4RL has and other libraries take, native dtypes; ``from_transitions`` goes back.
+    """The flat dictionary that D4RL has and other libraries take, as copies; ``from_transitions`` goes back.
 
     Returns:
         observations, next_observations and actions (N, *shape), nested as their spaces are; rewards (N,), terminals and
@@ -156,15 +156,15 @@ def to_transitions(episodes: Episodes) -> dict[str, Any]:
     seen, space = episodes.observations, episodes.observation_space
 
     def nested(of: gym.Space, leaves: Mapping[str, Any]) -> Any:
-        return unflatten(of, {path: leaf.numpy() for path, leaf in leaves.items()})
+        return unflatten(of, {path: leaf.numpy().copy() for path, leaf in leaves.items()})
 
     return {
         "observations": nested(space, {path: leaf[rows] for path, leaf in seen.items()}),
         "next_observations": nested(space, {path: leaf[rows + 1] for path, leaf in seen.items()}),
         "actions": nested(episodes.action_space, episodes.actions),
-        "rewards": episodes.rewards.numpy(),
-        "terminals": episodes.terminations.numpy(),
-        "timeouts": episodes.truncations.numpy(),
+        "rewards": episodes.rewards.numpy().copy(),
+        "terminals": episodes.terminations.numpy().copy(),
+        "timeouts": episodes.truncations.numpy().copy(),
     }
 
 
