@@ -100,12 +100,12 @@ def make_policy(name: str, env: gym.Env, options: Mapping[str, Any] | None = Non
     Raises:
         ConfigurationError: there is no such policy, or it does not take these options.
     """
-    options = nested(options or {})
+    options = dict(options or {})
     maker, arguments = NAMED.get(name), {}
     if maker is None and (stored := STORED.get(".ckpt" if is_checkpoint(name) else Path(name).suffix)):
         maker, arguments = stored, {"path": name}
     try:
-        return (maker or _imported(name))(env, **arguments, **options)
+        return (maker or _imported(name))(env, **arguments, **nested(options))
     except TypeError as error:
         raise ConfigurationError(f"The policy '{name}' cannot be made with the options {options}: {error}.") from error
 
