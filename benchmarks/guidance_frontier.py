@@ -137,8 +137,9 @@ def picture(results: Results) -> Figure:
     figure, axes = panels(len(results.environments) * len(PANELS), len(PANELS), 3.6, 3.1)
     places = [(place, name) for place in results.environments for name in PANELS]
     for panel, (place, name) in zip(axes, places, strict=True):
-        for arm, colour in COLOURS.items():
-            _draw_frontier(panel, results, arm, place, name, colour)
+        means = {arm: _draw_frontier(panel, results, arm, place, name, colour) for arm, colour in COLOURS.items()}
+        for arm, mean in means.items():
+            _name_points(panel, mean, [f"{next(iter(settings.values())):g}" for settings in SETTINGS[arm]])
         for control in ("real", "shuffled") if name != "impossible" else ():
             _draw_control(panel, control, float(results.values(control, name, place).mean()))
         panel.set_ylim(bottom=0.0)
@@ -160,17 +161,23 @@ def _draw_control(panel: Axes, name: str, level: float) -> None:
     )  # fmt: skip
 
 
-def _draw_frontier(panel: Axes, results: Results, arm: str, place: str, error: str, colour: str) -> None:
+def _draw_frontier(panel: Axes, results: Results, arm: str, place: str, error: str, colour: str) -> np.ndarray:
+    """A line for the mean and a faint one for each seed; (n, 2) the mean."""
     curves = [curve(results, arm, place, seed, error) for seed in results.complete[place]]
     for each in curves if len(curves) > 1 else []:
         panel.plot(*each.T, color=colour, linewidth=0.7, alpha=0.3)
     mean = np.mean(curves, axis=0)
     panel.plot(*mean.T, color=colour, linewidth=1.6, marker="o", markersize=4)
-    for turn, (point, settings) in enumerate(zip(mean, SETTINGS[arm], strict=True)):
-        away = (3, -10 if turn % 2 else 4)
-        panel.annotate(
-            f"{next(iter(settings.values())):g}", point, away, textcoords="offset points", fontsize=7.5, color=INK
-        )
+    return mean
+
+
+def _name_points(panel: Axes, points: np.ndarray, names: list[str]) -> None:
+    """The last of (n, 2) points, and those before it that are far enough from one that is named."""
+    apart, last = 0.08 * float(np.ptp(panel.get_xlim())), np.inf
+    for point, name in zip(points[::-1], names[::-1], strict=True):
+        if abs(point[0] - last) > apart:
+            panel.annotate(name, point, (3, 4), textcoords="offset points", fontsize=7.5, color=INK)
+            last = point[0]
 
 
 def cells(seeds: Iterable[int]) -> list[Cell]:

@@ -67,7 +67,7 @@ def aggregate(results: Results) -> dict[str, float]:
 def picture(results: Results) -> Figure:
     """A panel for each environment, a bar for each arm."""
     panels = {
-        f"{place} ({len(results.complete[place])} seeds)": {
+        f"{place} (seeds: {len(results.complete[place])})": {
             arm: results.summary(arm, "score", place) for arm in results.arms
         }
         for place in results.environments
